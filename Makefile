@@ -1,0 +1,60 @@
+# Schmelz: every target does its own set-up. `make help` lists them.
+PYTHON ?= python3
+DATA   ?= .data/demo
+PORT   ?= 8000
+BIN    := .venv/bin
+.DEFAULT_GOAL := help
+
+help: ## what can be done here
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
+
+install: .venv/.synced ## make .venv with everything from the lock (nothing when it is there)
+
+.venv/.synced: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "python3 (3.11 or newer) is needed"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock: ## write requirements.lock anew (one set of versions, with hashes, for every Python we support)
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  --all-extras --group dev pyproject.toml -o requirements.lock
+
+run: install ## serve a populated factory on 127.0.0.1:8000 (PORT=..., DATA=...)
+	$(BIN)/schmelz --data $(DATA) up --demo --port $(PORT)
+
+test: install packages ## set up everything the tests need and run all of them
+	$(BIN)/python -m pytest -n 2 -m "not cluster and not journey and not slow"
+	$(BIN)/python -m pytest -m "cluster or journey or slow"
+
+quick: install ## the default suite: no browser, no Slurm
+	$(BIN)/python -m pytest -n 2 -m "not cluster and not journey and not slow"
+
+packages: ## Debian packages for the tests with a real Slurm and a real browser
+	@sh tests/packages.sh
+
+check: install ## format, lint, types, import contracts, missing migrations, generated pages
+	$(BIN)/ruff format --check --quiet src tests
+	$(BIN)/ruff check --quiet src tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	SCHMELZ_DATA=build/check $(BIN)/python -m django makemigrations --check --dry-run --settings schmelz.portal.settings
+	$(BIN)/schmelz check factory.toml > /dev/null
+
+format: install ## put the code in our format
+	$(BIN)/ruff format --quiet src tests
+	$(BIN)/ruff check --fix --quiet src tests
+
+pages: install ## write the generated pages of docs/ anew
+	$(BIN)/python tests/generated.py
+
+cluster: install ## a real Slurm in one directory: make cluster, make cluster-status, make cluster-stop
+	$(BIN)/python tests/cluster/lab.py start
+cluster-status: install ## what runs of the real Slurm
+	$(BIN)/python tests/cluster/lab.py status
+cluster-stop: install ## stop the real Slurm, keep its data
+	$(BIN)/python tests/cluster/lab.py stop
+
+.PHONY: help install lock run test quick packages check format pages cluster cluster-status cluster-stop

@@ -1,0 +1,1 @@
+"""The command line: one of three faces; it asks, shows and exits, and decides nothing."""

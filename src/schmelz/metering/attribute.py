@@ -1,0 +1,125 @@
+"""Whose run it was and where: project, pool, site and held GPUs for every run.
+
+*project* is the account's name. *pool* is the project's pool; else `overhead` for an overhead account; else the pool whose
+account it is or whose patterns match it; else `unassigned`. *site* comes from the names of the run's nodes, else from its
+partition, else it is `unknown`. A run over two sites becomes two rows (*part* 0 and 1) with its GPUs split by its nodes.
+*held_gpus* are those of its nodes that nobody else can use, where the system charges whole nodes.
+Each distinct account, node list and partition is looked at once. Invariant: GPUs of the parts add up to those of the run.
+"""
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from functools import cache
+
+import polars as pl
+
+from schmelz.policy.fields import expand_nodes
+from schmelz.policy.nodes import node_matches, wildcards
+from schmelz.policy.schema import Factory, System
+from schmelz.units import split_by_weight
+
+UNASSIGNED, OVERHEAD, UNKNOWN = "unassigned", "overhead", "unknown"
+PLACE_SCHEMA: dict[str, pl.DataType] = {
+    "system": pl.String(), "nodes": pl.String(), "partition": pl.String(), "site": pl.String(), "part": pl.Int64(),
+    "capacity": pl.Int64(), "weights": pl.List(pl.Int64()),
+}
+
+
+def attribute(runs: pl.DataFrame, factory: Factory, projects: Mapping[str, str]) -> pl.DataFrame:
+    """Add project, pool, site, part and held_gpus to `runs`. `projects` says which account is a project of which pool."""
+    systems = {system.id: system for system in factory.systems}
+    pools = _pools(runs, systems, projects)
+    places = _places(runs, systems)
+    found = runs.with_columns(pl.col("account").alias("project")) \
+        .join(pools, on=["system", "account"], how="left", maintain_order="left") \
+        .join(places, on=["system", "nodes", "partition"], how="left", maintain_order="left")
+    held = pl.max_horizontal(0, pl.col("capacity") - pl.col("gpus")).alias("held_gpus")
+    return _split_over_sites(found).with_columns(held).drop("capacity", "weights")
+
+
+def pool_of(account: str, system: System, projects: Mapping[str, str]) -> str:
+    """The pool that pays for an account's runs."""
+    if account in projects:
+        return projects[account]
+    if system.overhead and any(fnmatchcase(account, pattern) for pattern in system.overhead.accounts):
+        return OVERHEAD
+    exact = (pool.id for pool in system.pools if pool.account == account)
+    matched = (pool.id for pool in system.pools if any(fnmatchcase(account, pattern) for pattern in pool.accounts))
+    return next(exact, None) or next(matched, UNASSIGNED)
+
+
+def _pools(runs: pl.DataFrame, systems: Mapping[str, System], projects: Mapping[str, str]) -> pl.DataFrame:
+    accounts = runs.select("system", "account").unique().rows()
+    rows = [(system, account, pool_of(account, systems[system], projects) if system in systems else UNASSIGNED)
+            for system, account in accounts]
+    return pl.DataFrame(rows, schema={"system": pl.String, "account": pl.String, "pool": pl.String}, orient="row")
+
+
+class Places:
+    """Where the nodes of one system stand."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.site_of_node = {node: site for site, nodes in system.node_names.items() for node in nodes}
+        self.site_of = cache(self._site_of)
+
+    def names(self, node_list: str) -> tuple[str, ...]:
+        """The nodes of a record's list; none when it cannot be read."""
+        if "[" not in node_list and "," not in node_list:
+            return (node_list,) if node_list else ()
+        try:
+            return expand_nodes(node_list)
+        except ValueError:
+            return ()
+
+    def _site_of(self, node: str) -> str | None:
+        patterns = ((site, text) for site, text in self.system.nodes.items() if wildcards(text))
+        return self.site_of_node.get(node) or next((site for site, text in patterns if node_matches(node, text)), None)
+
+    def of_partition(self, partition: str) -> str:
+        """The site of a partition (of the first that is known, when a waiting job names several)."""
+        for name in partition.split(","):
+            for site, patterns in self.system.partitions.items():
+                if any(fnmatchcase(name, pattern) for pattern in patterns):
+                    return site
+        return UNKNOWN
+
+    def places(self, node_list: str, partition: str) -> list[tuple[str, int, int]]:
+        """(site, nodes there, GPUs of those that are installed) in the order of the sites in the policy."""
+        nodes: dict[str, int] = {}
+        installed: dict[str, int] = {}
+        for name in self.names(node_list):
+            site = self.site_of(name) or self.of_partition(partition)
+            nodes[site] = nodes.get(site, 0) + 1
+            installed[site] = installed.get(site, 0) + self.system.gpus_per_node * (name in self.site_of_node)
+        order = [*self.system.nodes, UNKNOWN]
+        found = [(site, nodes[site], installed[site]) for site in sorted(nodes, key=order.index)]
+        return found or [(self.of_partition(partition), 1, 0)]
+
+
+def _places(runs: pl.DataFrame, systems: Mapping[str, System]) -> pl.DataFrame:
+    texts = runs.select("system", "nodes", "partition").unique().rows()
+    index = {system_id: Places(system) for system_id, system in systems.items()}
+    rows = [(*text, *row) for text in texts for row in _rows(index.get(text[0]), text[1], text[2])]
+    return pl.DataFrame(rows, schema=PLACE_SCHEMA, orient="row")
+
+
+def _rows(places: Places | None, nodes: str, partition: str) -> Iterator[tuple[str, int, int, list[int] | None]]:
+    if places is None:
+        yield UNKNOWN, 0, 0, None
+        return
+    found = places.places(nodes, partition)
+    charged = places.system.charge == "node"
+    weights = [count for _, count, _ in found] if len(found) > 1 else None
+    for part, (site, _, installed) in enumerate(found):
+        yield site, part, installed if charged else 0, weights
+
+
+def _split_over_sites(found: pl.DataFrame) -> pl.DataFrame:
+    """Give each part of a run over several sites its GPUs; all other rows stay as they are."""
+    several = found["weights"].is_not_null()
+    if not several.any():
+        return found
+    rows = found.filter(several).select("gpus", "weights", "part").rows()
+    shares = [split_by_weight(gpus, weights)[part] for gpus, weights, part in rows]
+    return found.with_columns(found["gpus"].scatter(several.arg_true(), shares))

@@ -1,0 +1,33 @@
+"""Metering: job records into the store, from the cluster or from a file. A second reading changes nothing."""
+
+from pathlib import Path
+
+from schmelz.faults import BadInput
+from schmelz.metering.sacct import read
+from schmelz.operate.cluster import backend
+from schmelz.policy.schema import System
+from schmelz.portal.people.models import Person
+from schmelz.portal.usage.actions import keep_records
+from schmelz.portal.usage.models import Reading
+
+LARGEST = 16 * 2**30
+
+
+def read_text(source: bytes, name: str, system: System, actor: Person | None = None) -> Reading:
+    """Keep job records given as `sacct -P` text. Raises BadInput when the header is missing or not usable."""
+    return keep_records(read(source, system=system.id, cluster=system.cluster.name), source=name, system=system.id,
+                        actor=actor)
+
+
+def read_file(path: Path, system: System, actor: Person | None = None) -> Reading:
+    """Keep the job records of a file. Raises BadInput when it cannot be read."""
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror}); give a file of `sacct -P` text, or -") from None
+    return read_text(source, str(path), system, actor)
+
+
+def read_cluster(system: System) -> Reading:
+    """Keep what the cluster knows of its jobs, running and waiting ones included."""
+    return read_text(backend(system).records(0), f"cluster:{system.cluster.name}", system)

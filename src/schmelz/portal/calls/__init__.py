@@ -1,0 +1,1 @@
+"""Applications and the decisions about them, from the form to the last signature."""

@@ -1,0 +1,104 @@
+"""Asking for applications: by code, who sees which, what one person is to one, and what waits for whom."""
+
+from django.db.models import Q, QuerySet
+
+from schmelz.faults import BadInput
+from schmelz.policy.schema import Factory, Mode
+from schmelz.portal.calls.models import Application
+from schmelz.portal.calls.states import WAITING, ApplicationState
+from schmelz.portal.clock import now
+from schmelz.portal.people.models import Person
+from schmelz.portal.people.queries import general_relations, roles
+from schmelz.rules.award import Signature, next_role
+from schmelz.rules.eligibility import Answers, Finding, assess
+from schmelz.rules.permissions import PERMISSIONS, Permission, Relation
+from schmelz.units import local_date
+
+
+def by_code(code: str) -> Application:
+    """The application with this code. Raises BadInput."""
+    application = Application.objects.filter(code=code).select_related("applicant").first()
+    if application is None:
+        raise BadInput(f"application: {code!r} is not known; an application looks like a00001")
+    return application
+
+
+def mode_of(factory: Factory, mode_id: str) -> Mode:
+    """The access mode of this id. Raises BadInput."""
+    mode = next((m for m in factory.modes if m.id == mode_id), None)
+    if mode is None:
+        raise BadInput(f"mode: {mode_id!r} is not known; one of: {', '.join(m.id for m in factory.modes)}")
+    return mode
+
+
+def signatures(application: Application) -> tuple[Signature, ...]:
+    """Who signed so far, in order."""
+    return tuple(Signature(s.person.handle, s.role) for s in application.signatures.select_related("person"))
+
+
+def turn(factory: Factory, application: Application) -> str | None:
+    """The role whose turn it is; None when the application waits for nobody."""
+    if application.state not in WAITING:
+        return None
+    return next_role(factory.system(application.system).pool(application.pool), signatures(application))
+
+
+def relations(factory: Factory, person: Person | None, application: Application) -> set[Relation]:
+    """What a person is to an application."""
+    held = roles(person)
+    system = factory.system(application.system)
+    found = general_relations(person, held, system.operator)
+    if person is None or not person.pk:
+        return found
+    if application.applicant_id == person.pk:
+        found.add(Relation.APPLICANT)
+    if held & set(system.pool(application.pool).signers):
+        found.add(Relation.SIGNER)
+    if turn(factory, application) in held:
+        found.add(Relation.NEXT_SIGNER)
+    return found
+
+
+def visible_to(factory: Factory, person: Person | None) -> QuerySet[Application]:
+    """The applications that a person may read; the same rule as APPLICATION_READ over `relations`, as one query."""
+    if person is None or not person.pk:
+        return Application.objects.none()
+    granted = PERMISSIONS[Permission.APPLICATION_READ].granted_to
+    held = roles(person)
+    wanted = Q(applicant=person)
+    for system in factory.systems:
+        if general_relations(person, held, system.operator) & granted:
+            wanted |= Q(system=system.id)
+        for pool in system.pools:
+            if held & set(pool.signers):
+                wanted |= Q(system=system.id, pool=pool.id)
+    return Application.objects.filter(wanted).select_related("applicant")
+
+
+def inbox(factory: Factory, person: Person) -> list[Application]:
+    """What waits for this person's signature, by clock, the longest overdue first."""
+    held = roles(person)
+    waiting = visible_to(factory, person).filter(state__in=WAITING).prefetch_related("signatures__person")
+    mine = []
+    for application in waiting:
+        signed = tuple(Signature(s.person.handle, s.role) for s in application.signatures.all())
+        role = next_role(factory.system(application.system).pool(application.pool), signed)
+        if role in held and person.handle not in {s.person for s in signed}:
+            mine.append(application)
+    return sorted(mine, key=lambda a: (a.due, a.submitted, a.pk))
+
+
+def answers_of(application: Application) -> Answers:
+    said = application.answers
+    earlier = Application.objects.filter(organisation=application.organisation, state=ApplicationState.AWARDED,
+                                         submitted__lt=application.submitted).count()
+    return Answers(category=application.category, country=application.country, gpu_hours=application.gpu_hours,
+                   months=application.months, founded=said.get("founded"), statements=frozenset(said.get("statements", ())),
+                   inference_percent=said.get("inference_percent"), earlier_awards=earlier)
+
+
+def findings(factory: Factory, application: Application) -> tuple[Finding, ...]:
+    """Eligibility, computed anew with the reasons, as of the year of submission."""
+    year = local_date(application.submitted or now(), factory.zone).year
+    return assess(factory, mode_of(factory, application.mode), factory.system(application.system),
+                  answers_of(application), year)

@@ -1,0 +1,1 @@
+"""Every move of an object as a hash-chained event: who, what, why, when."""

@@ -1,0 +1,1 @@
+"""Persons, organisations, the functions they hold, and the letters they get."""

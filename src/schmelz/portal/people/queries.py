@@ -1,0 +1,51 @@
+"""Who somebody is: by handle, by Unix user, and which functions they hold."""
+
+from collections.abc import Sequence
+
+from schmelz.faults import BadInput
+from schmelz.portal.people.models import Function, Letter, Person
+from schmelz.rules.permissions import Relation
+
+
+def by_handle(handle: str) -> Person:
+    """The active person with this handle. Raises BadInput, naming near ones."""
+    person = Person.objects.filter(handle=handle, is_active=True).select_related("organisation").first()
+    if person is None:
+        known = ", ".join(Person.objects.filter(is_active=True, demo=True).values_list("handle", flat=True)[:12])
+        raise BadInput(f"person: {handle!r} is not known" + (f"; for example: {known}" if known else ""))
+    return person
+
+
+def by_unix_name(name: str) -> Person | None:
+    return Person.objects.filter(unix_name=name, is_active=True).select_related("organisation").first()
+
+
+def roles(person: Person | None) -> frozenset[str]:
+    """The functions a person holds; none for somebody who is not signed in."""
+    if person is None or not person.pk:
+        return frozenset()
+    return frozenset(Function.objects.filter(person=person).values_list("role", flat=True))
+
+
+def holders(role: str) -> Sequence[Person]:
+    return list(Person.objects.filter(functions__role=role, is_active=True))
+
+
+def general_relations(person: Person | None, held: frozenset[str], operator: str) -> set[Relation]:
+    """What a person is to the factory as a whole. `operator` is the partner that operates the system in question."""
+    relations = {Relation.ANYONE}
+    if person is None or not person.pk:
+        return relations
+    relations.add(Relation.SIGNED_IN)
+    if f"{operator}:operator" in held:
+        relations.add(Relation.OPERATOR)
+    functions = {role.partition(":")[2] for role in held}
+    if "coordinator" in functions:
+        relations.add(Relation.COORDINATOR)
+    if "auditor" in functions:
+        relations.add(Relation.AUDITOR)
+    return relations
+
+
+def letters(person: Person) -> list[Letter]:
+    return list(Letter.objects.filter(person=person))

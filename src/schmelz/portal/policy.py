@@ -1,0 +1,26 @@
+"""The factory that this portal serves, read once per process and again when its file changes."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from django.conf import settings
+
+from schmelz.policy.load import load
+from schmelz.policy.schema import Factory, System
+
+
+def factory() -> Factory:
+    """The current factory. Raises PolicyError with every fault of the file."""
+    path = Path(settings.FACTORY)
+    return _load(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@lru_cache(maxsize=2)
+def _load(path: Path, _changed: int) -> Factory:
+    return load(path)
+
+
+def main_system() -> System:
+    """The system that commands mean when none is named: the first that has a cluster, else the first."""
+    systems = factory().systems
+    return next((s for s in systems if s.cluster.backend != "none"), systems[0])

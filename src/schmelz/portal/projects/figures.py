@@ -1,0 +1,69 @@
+"""The figures of use: usage by pool, project, site and day; the split of a window; a project's balance.
+
+Everything is recomputed from the job records that the manifest names; only the last answer for the same facts is kept
+(same record files, same projects, same outages, same second), so that the parts of one page agree with each other.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from functools import lru_cache
+
+import polars as pl
+
+from schmelz.metering import split as splitting, usage as using
+from schmelz.metering.attribute import attribute
+from schmelz.metering.grants import left
+from schmelz.metering.pieces import pieces
+from schmelz.metering.split import Split
+from schmelz.metering.supply import Outage
+from schmelz.metering.usage import Balance
+from schmelz.policy.schema import Factory, System
+from schmelz.portal.clock import now
+from schmelz.portal.policy import factory
+from schmelz.portal.projects.models import Project
+from schmelz.portal.usage.queries import manifest, outages, runs
+
+Projects = tuple[tuple[str, str, int], ...]
+
+
+def _projects() -> Projects:
+    return tuple(Project.objects.values_list("code", "pool", "grant_gpu_s"))
+
+
+def attributed(system: System | None = None) -> pl.DataFrame:
+    """All runs with their project, pool and site; of one system, or of all."""
+    frame = _attributed(factory(), tuple(sorted(manifest().items())), _projects())
+    return frame if system is None else frame.filter(pl.col("system") == system.id)
+
+
+@lru_cache(maxsize=2)
+def _attributed(policy: Factory, _files: tuple[tuple[str, str], ...], projects: Projects) -> pl.DataFrame:
+    return attribute(runs(), policy, {code: pool for code, pool, _ in projects})
+
+
+def usage(by: Sequence[str], first: date | None = None, last: date | None = None) -> pl.DataFrame:
+    """GPU-seconds and started runs by the keys asked for, of the days first..last (both included)."""
+    policy = factory()
+    return using.usage(pieces(attributed(), policy.zone, now()), list(by), first, last)
+
+
+def split(system: System, window: str | None = None, as_of: int | None = None) -> Split:
+    """The split of a window so far. Raises BadInput for a window that is not one."""
+    policy = factory()
+    moment = now() if as_of is None else as_of
+    return _split(policy, system.id, window, moment, tuple(sorted(manifest().items())), _projects(),
+                  tuple(outages(system.id)))
+
+
+@lru_cache(maxsize=8)
+def _split(policy: Factory, system: str, window: str | None, as_of: int, files: tuple[tuple[str, str], ...],
+           projects: Projects, away: tuple[Outage, ...]) -> Split:
+    _, period = splitting.window(policy, system, window, as_of)
+    frame = _attributed(policy, files, projects).filter(pl.col("system") == system)
+    return splitting.split(policy, system, frame, away, period, as_of, grants_left=left({code: grant for code, _, grant in projects}, frame))
+
+
+def balance(project: Project) -> Balance:
+    """Settled, running, committed and left of one project, as of now."""
+    frame = attributed().filter(pl.col("project") == project.code)
+    return using.balance(project.grant_gpu_s, frame, now())

@@ -1,0 +1,99 @@
+"""Django's settings, from six environment variables; nothing else configures the portal.
+
+SCHMELZ_DATA       the state's directory (default .data): database, secret key, job records, the local cluster
+SCHMELZ_FACTORY    the policy file (default factory.toml)
+SCHMELZ_DATABASE   a PostgreSQL connection (postgresql://user@host/name); default SQLite in the data directory
+SCHMELZ_HOSTS      comma list of host names that are served (default: this machine only)
+SCHMELZ_MAIL       host:port of the mail relay; without it letters stay in the outbox
+SCHMELZ_HTTPS      1 when served behind HTTPS: cookies are then sent only over it
+"""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+DATA = Path(os.environ.get("SCHMELZ_DATA", ".data")).absolute()
+FACTORY = Path(os.environ.get("SCHMELZ_FACTORY", "factory.toml")).absolute()
+HTTPS = os.environ.get("SCHMELZ_HTTPS") == "1"
+
+
+def _secret() -> str:
+    """The signing key: made once, kept beside the database, readable by its owner only."""
+    path = DATA / "secret.key"
+    try:
+        return path.read_text()
+    except OSError:
+        pass
+    key = secrets.token_urlsafe(48)
+    try:
+        DATA.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(key)
+    except FileExistsError:
+        return path.read_text()
+    except OSError:
+        pass
+    return key
+
+
+def _database() -> dict[str, object]:
+    url = os.environ.get("SCHMELZ_DATABASE")
+    if url:
+        parts = urlsplit(url)
+        return {"ENGINE": "django.db.backends.postgresql", "NAME": parts.path.lstrip("/"), "USER": parts.username or "",
+                "PASSWORD": parts.password or "", "HOST": parts.hostname or "", "PORT": str(parts.port or ""),
+                "CONN_MAX_AGE": 60}
+    # IMMEDIATE: two writers wait for each other instead of failing half-way. FULL: what was acknowledged survives a kill.
+    return {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA / "schmelz.sqlite3", "CONN_MAX_AGE": 60, "OPTIONS": {
+        "transaction_mode": "IMMEDIATE", "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"}}
+
+
+SECRET_KEY = _secret()
+DEBUG = False
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]", *filter(None, os.environ.get("SCHMELZ_HOSTS", "").split(","))]
+DATABASES = {"default": _database()}
+INSTALLED_APPS = [
+    "django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions", "django.contrib.messages",
+    "django.contrib.staticfiles", "django_htmx",
+    "schmelz.portal.ledger", "schmelz.portal.people", "schmelz.portal.usage", "schmelz.portal.projects",
+    "schmelz.portal.calls", "schmelz.web",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware", "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware", "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware", "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware", "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware", "schmelz.web.middleware.Headers", "schmelz.web.middleware.Faults",
+]
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True, "OPTIONS": {
+    "context_processors": ["django.template.context_processors.request", "django.contrib.auth.context_processors.auth",
+                           "django.contrib.messages.context_processors.messages", "schmelz.web.context.page"]}}]
+ROOT_URLCONF = "schmelz.web.urls"
+WSGI_APPLICATION = "schmelz.web.wsgi.application"
+AUTH_USER_MODEL = "people.Person"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DEFAULT_FROM_EMAIL = "factory@localhost"
+LOGGING = {
+    "version": 1, "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {"django": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+}

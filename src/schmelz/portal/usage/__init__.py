@@ -1,0 +1,1 @@
+"""What was read from the cluster: record files, quarantined lines, node outages."""

@@ -1,0 +1,67 @@
+"""Reading job records into the store, and keeping node outages. Everything here may be repeated; nothing counts twice."""
+
+from collections.abc import Iterable
+
+from django.db import transaction
+
+from schmelz.metering import store
+from schmelz.metering.sacct import Reading as SacctReading
+from schmelz.metering.supply import Outage
+from schmelz.portal.clock import now
+from schmelz.portal.ledger.actions import record
+from schmelz.portal.people.models import Person
+from schmelz.portal.usage.models import NodeOutage, Quarantined, Reading, RecordFile
+from schmelz.portal.usage.queries import manifest, records_directory
+
+KEPT_FAULTS = 1000
+
+
+@transaction.atomic
+def keep_records(read: SacctReading, *, source: str, system: str, actor: Person | None = None) -> Reading:
+    """Merge what was read into the store and commit the manifest; an unchanged second reading leaves no trace.
+
+    Bad lines are kept in quarantine with their number and reason (the first thousand; the count is of all).
+    """
+    before = manifest()
+    merged = store.merge(records_directory(), before, read.runs)
+    reading = Reading(at=now(), source=source[:200], system=system, lines=read.lines, added=merged.added,
+                      replaced=merged.replaced, quarantined=len(read.faults))
+    if merged.manifest == before and not read.faults:
+        return reading
+    # a running job grows at every reading: that alone is no news for the ledger, and the last reading's row serves again
+    news = bool(merged.added or read.faults or actor)
+    for month in sorted(merged.manifest):
+        if before.get(month) != merged.manifest[month]:
+            RecordFile.objects.update_or_create(month=month, defaults={"file": merged.manifest[month]})
+    if not news:
+        last = Reading.objects.filter(source=reading.source).first()
+        reading.pk = last.pk if last and not last.quarantined else None
+    reading.save()
+    Quarantined.objects.bulk_create([Quarantined(reading=reading, line=fault.line, reason=fault.reason, text=fault.text[:2000])
+                                     for fault in read.faults[:KEPT_FAULTS]])
+    if news:
+        record("records.read", f"system:{system}", actor, source=source[:200], added=merged.added, replaced=merged.replaced,
+               quarantined=len(read.faults), files={m: merged.manifest[m] for m in sorted(merged.manifest)
+                                                    if before.get(m) != merged.manifest[m]})
+    return reading
+
+
+@transaction.atomic
+def keep_outages(outages: Iterable[tuple[Outage, str]]) -> int:
+    """Keep node outages with their reasons; an outage that is known gets its end. The number of rows that changed."""
+    changed = 0
+    for outage, reason in outages:
+        row, new = NodeOutage.objects.get_or_create(
+            system=outage.system, node=outage.node, kind=outage.kind, start=outage.start,
+            defaults={"end": outage.end, "reason": reason[:200]})
+        if not new and row.end != outage.end and outage.end is not None:
+            row.end = outage.end
+            row.save(update_fields=["end"])
+            new = True
+        changed += new
+    return changed
+
+
+def sweep() -> None:
+    """Remove record files that no manifest names any more."""
+    store.sweep(records_directory(), manifest())

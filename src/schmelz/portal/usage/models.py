@@ -1,0 +1,60 @@
+"""What was read from the cluster: record files by month, readings, quarantined lines, node outages.
+
+Job records themselves lie in Parquet files under the data directory (`records/`); a RecordFile row is the manifest that
+makes one of them count. A file is written aside, synced and renamed before its row is committed, so a crash between any
+two steps loses nothing and counts nothing twice.
+"""
+
+from django.db import models
+
+
+class RecordFile(models.Model):
+    """The file that holds the job records submitted in one month (UTC)."""
+
+    month = models.CharField(max_length=7, primary_key=True)
+    file = models.CharField(max_length=80)
+
+    class Meta:
+        ordering = ["month"]
+
+
+class Reading(models.Model):
+    """One reading of job records: where from, how many lines, what came of them."""
+
+    at = models.BigIntegerField()
+    source = models.CharField(max_length=200)
+    system = models.CharField(max_length=40)
+    lines = models.PositiveBigIntegerField()
+    added = models.PositiveBigIntegerField()
+    replaced = models.PositiveBigIntegerField()
+    quarantined = models.PositiveBigIntegerField()
+
+    class Meta:
+        ordering = ["-at", "-id"]
+
+
+class Quarantined(models.Model):
+    """A line that could not be read: kept as it was, with its number and the reason."""
+
+    reading = models.ForeignKey(Reading, on_delete=models.CASCADE, related_name="faults")
+    line = models.PositiveBigIntegerField()
+    reason = models.CharField(max_length=300)
+    text = models.TextField()
+
+    class Meta:
+        ordering = ["reading", "line"]
+
+
+class NodeOutage(models.Model):
+    """A node that was away: down, drained, in maintenance or reserved, from `start` until `end` (empty: still)."""
+
+    system = models.CharField(max_length=40)
+    node = models.CharField(max_length=80)
+    kind = models.CharField(max_length=20)
+    start = models.BigIntegerField()
+    end = models.BigIntegerField(null=True)
+    reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["system", "node", "start", "kind"]
+        constraints = [models.UniqueConstraint(fields=["system", "node", "kind", "start"], name="outage_once")]

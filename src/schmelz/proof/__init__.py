@@ -1,0 +1,1 @@
+"""What others can check: the chain of events, the export of facts, and the recomputation. No database."""

@@ -1,0 +1,53 @@
+"""Writing facts and claims to a directory, for auditors: plain CSV and JSON, the same facts the same bytes.
+
+The directory is made aside and moved into place, so that a half-written export is never taken for one.
+"""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from schmelz.faults import BadInput
+from schmelz.policy.load import normalised
+from schmelz.proof.chain import canonical
+from schmelz.proof.facts import CLAIMS, FACTS, FORMAT, Facts, file_digest, outage_frame
+from schmelz.proof.recompute import splits, use
+
+
+def export(facts: Facts, directory: Path) -> str:
+    """Write the export; the head, to be kept. Raises BadInput when `directory` holds something else already."""
+    if directory.exists() and not (directory.is_dir() and (not any(directory.iterdir()) or _ours(directory))):
+        raise BadInput(f"{directory}: exists and is no export; give a new or an empty directory")
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".export-", dir=directory.parent))
+        aside.chmod(0o755)
+    except OSError as error:
+        raise BadInput(f"{directory}: cannot be written ({error.strerror}); give a directory that you may write to") from None
+    try:
+        _write(facts, aside)
+        if directory.exists():
+            shutil.rmtree(directory)
+        aside.rename(directory)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return file_digest(directory / "manifest.json")
+
+
+def _ours(directory: Path) -> bool:
+    return (directory / "manifest.json").is_file()
+
+
+def _write(facts: Facts, to: Path) -> None:
+    (to / "factory.json").write_text(json.dumps(normalised(facts.factory), indent=1, ensure_ascii=False) + "\n")
+    facts.projects.write_csv(to / "projects.csv")
+    facts.runs.write_csv(to / "runs.csv")
+    outage_frame(facts.outages).write_csv(to / "outages.csv")
+    with (to / "events.jsonl").open("w") as file:
+        file.writelines(canonical({**event, "hash": hashed}) + "\n" for event, hashed in facts.events)
+    use(facts).write_csv(to / "usage.csv")
+    (to / "splits.json").write_text(json.dumps(splits(facts), indent=1) + "\n")
+    manifest = {"format": FORMAT, "as_of": facts.as_of, "files": {n: file_digest(to / n) for n in (*FACTS, *CLAIMS)},
+                "chain": facts.events[-1][1] if facts.events else None}
+    (to / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")

@@ -1,0 +1,106 @@
+"""Who may do what: one alphabetical table. Each permission has a sentence and the relations that grant it.
+
+A *relation* says what a person is to the thing in question: anyone, a signed-in person, the applicant, a member of the
+project, its principal investigator, a signer of the pool, the signer whose turn it is, an operator of the system,
+the coordinator, an auditor. The portal works out the relations; this table decides. `matrix` is its page in docs/.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from schmelz.faults import Refused
+
+
+class Relation(StrEnum):
+    """What a person is to the thing that is asked about."""
+
+    ANYONE = "anyone"
+    SIGNED_IN = "signed-in"
+    APPLICANT = "applicant"
+    MEMBER = "member"
+    PI = "pi"
+    SIGNER = "signer"
+    NEXT_SIGNER = "next-signer"
+    OPERATOR = "operator"
+    COORDINATOR = "coordinator"
+    AUDITOR = "auditor"
+
+
+class Permission(StrEnum):
+    """Every permission of the product, `thing:action`."""
+
+    APPLICATION_CREATE = "application:create"
+    APPLICATION_READ = "application:read"
+    APPLICATION_WITHDRAW = "application:withdraw"
+    DECISION_PROPOSE = "decision:propose"
+    DECISION_REFUSE = "decision:refuse"
+    DECISION_SIGN = "decision:sign"
+    JOB_SUBMIT = "job:submit"
+    PLAN_APPLY = "plan:apply"
+    PLAN_READ = "plan:read"
+    PROJECT_INVITE = "project:invite"
+    PROJECT_READ = "project:read"
+    RECORDS_READ = "records:read"
+    SPLIT_READ = "split:read"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the permission allows, in a sentence, and the relations that grant it."""
+
+    sentence: str
+    granted_to: frozenset[Relation]
+
+
+def _rule(sentence: str, *granted_to: Relation) -> Rule:
+    return Rule(sentence, frozenset(granted_to))
+
+
+R = Relation
+PERMISSIONS: MappingProxyType[Permission, Rule] = MappingProxyType({
+    Permission.APPLICATION_CREATE: _rule("Apply for GPU-hours in an open access mode.", R.SIGNED_IN),
+    Permission.APPLICATION_READ: _rule("Read an application and its decision.", R.APPLICANT, R.SIGNER, R.COORDINATOR,
+                                       R.OPERATOR, R.AUDITOR),
+    Permission.APPLICATION_WITHDRAW: _rule("Take an application back before it is decided.", R.APPLICANT),
+    Permission.DECISION_PROPOSE: _rule("Propose an award as the first signer of the pool.", R.NEXT_SIGNER),
+    Permission.DECISION_REFUSE: _rule("Refuse an application when it is one's turn to sign.", R.NEXT_SIGNER),
+    Permission.DECISION_SIGN: _rule("Sign a proposed award when it is one's turn.", R.NEXT_SIGNER),
+    Permission.JOB_SUBMIT: _rule("Submit jobs on a project's GPU-hours.", R.MEMBER, R.PI),
+    Permission.PLAN_APPLY: _rule("Apply a plan to the cluster.", R.OPERATOR),
+    Permission.PLAN_READ: _rule("Read what would change on the cluster.", R.OPERATOR, R.AUDITOR),
+    Permission.PROJECT_INVITE: _rule("Add a member to a project.", R.PI),
+    Permission.PROJECT_READ: _rule("Read a project: balance, members, jobs.", R.MEMBER, R.PI, R.SIGNER, R.OPERATOR,
+                                   R.COORDINATOR, R.AUDITOR),
+    Permission.RECORDS_READ: _rule("Read job records into the ledger.", R.OPERATOR),
+    Permission.SPLIT_READ: _rule("See the split: supply, shares, borrowed and lent.", R.ANYONE),
+})
+
+NAMES: MappingProxyType[Relation, str] = MappingProxyType({
+    R.ANYONE: "anyone", R.SIGNED_IN: "anyone who is signed in", R.APPLICANT: "the applicant",
+    R.MEMBER: "a member of the project", R.PI: "its principal investigator", R.SIGNER: "a signer of the pool",
+    R.NEXT_SIGNER: "the signer whose turn it is", R.OPERATOR: "an operator of the system",
+    R.COORDINATOR: "the coordinator", R.AUDITOR: "an auditor",
+})
+
+
+def may(permission: Permission, relations: Collection[Relation]) -> bool:
+    """Whether any of the relations grants the permission."""
+    return not PERMISSIONS[permission].granted_to.isdisjoint(relations)
+
+
+def require(permission: Permission, relations: Collection[Relation], who: str) -> None:
+    """Raise Refused, naming who would be allowed, when none of the relations grants the permission."""
+    if not may(permission, relations):
+        rule = PERMISSIONS[permission]
+        allowed = " or ".join(NAMES[r] for r in Relation if r in rule.granted_to)
+        raise Refused(f"{who} may not: {rule.sentence[0].lower()}{rule.sentence[1:]}", f"Allowed: {allowed}.")
+
+
+def matrix() -> str:
+    """The whole table as a page: one row per permission, one column per relation, a dot where it is granted."""
+    columns = "".join(f" {NAMES[relation]} |" for relation in Relation)
+    rows = [f"| `{permission}`: {rule.sentence} |" + "".join(" ● |" if r in rule.granted_to else " |" for r in Relation)
+            for permission, rule in PERMISSIONS.items()]
+    return "\n".join([f"| permission |{columns}", "|---|" + ":-:|" * len(Relation), *rows]) + "\n"
