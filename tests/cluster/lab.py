@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 if __name__ == "__main__":  # run as a file: the folder above is where `cluster` is found
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -38,7 +39,6 @@ from cluster.lab_daemons import Daemons, answers, must, user_exists, wait_until
 from cluster.lab_files import write_files
 
 __all__ = ["Lab", "LabError", "Settings", "main"]
-UP = {"idle", "allocated", "mixed", "completing"}
 
 
 class Lab:
@@ -55,11 +55,11 @@ class Lab:
     def run(self, *command: str, user: str | None = None, timeout: float = 30) -> subprocess.CompletedProcess[str]:
         """A command on this cluster, as ourselves or as one of the Unix users, in a folder that all may write."""
         account = pwd.getpwnam(user) if user else None
+        who: dict[str, Any] = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
         try:
             return subprocess.run(
                 command, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False,
-                cwd=self.settings.directory / "work", env={"PATH": PATH, "LANG": "C.UTF-8", **self.env()},
-                user=account and account.pw_uid, group=account and account.pw_gid, extra_groups=[] if account else None,
+                cwd=self.settings.directory / "work", env={"PATH": PATH, "LANG": "C.UTF-8", **self.env()}, **who,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(command, 124, "", f"{command[0]}: no answer in {timeout:.0f} s")
@@ -116,7 +116,7 @@ class Lab:
 
     def nodes_are_up(self) -> bool:
         states = [state for state, _ in self.nodes().values()]
-        return len(states) == len(self.settings.node_names) and set(states) <= UP
+        return len(states) == len(self.settings.node_names) and set(states) <= {"idle", "allocated", "mixed"}
 
     def made_users(self) -> tuple[str, ...]:
         record = self.settings.directory / "users-made"
@@ -202,26 +202,25 @@ class Lab:
 
 def describe(lab: Lab) -> str:
     """What runs, and what to do with it."""
-    me, settings, place = Path(__file__), lab.settings, lab.settings.directory
+    settings, place, root = lab.settings, lab.settings.directory, os.getuid() == 0
+    command = f"{sys.executable} {__file__}"
     sites = "\n".join(f"  {site:13}{' '.join(settings.nodes_of(site))}" for site in SITES)
-    first, made = settings.users[0] if settings.users else "root", ", ".join(lab.made_users()) or "none"
-    who = f"{', '.join(settings.users) or 'none'} (made for this cluster: {made})"
-    if os.getuid():
-        first, who = own_name(), f"{own_name()} (only root can start jobs of other people)"
-    as_first = f"runuser -u {first} -- " if os.getuid() == 0 else ""
+    first = (*settings.users, "root")[0] if root else own_name()
+    made = f"{', '.join(settings.users) or 'none'} (made for this cluster: {', '.join(lab.made_users()) or 'none'})"
+    who, as_first = (made, f"runuser -u {first} -- ") if root else (f"{first} (only root can start jobs of others)", "")
     return f"""\
 Slurm runs in {place}: {settings.shape}; the GPUs are pretended, the jobs are real
 {sites}
   Unix users   {who}
   ports        {settings.ports[0]}-{settings.ports[-1]} on loopback
 Use it:
-  eval "$({sys.executable} {me} env {place})"
+  eval "$({command} env {place})"
   sinfo
 A first job:
   sacctmgr -i add account try && sacctmgr -i add user {first} account=try
   {as_first}sbatch --account=try --gpus=1 --chdir={place}/work --wrap='echo GPU $CUDA_VISIBLE_DEVICES'
   sacct -X -a --format=JobID,User,Account,State,AllocTRES%50      (a second or two after the job)
-Later: {me.name} status | stop (keeps the data) | clean (removes everything)"""
+Later (stop keeps the data, clean removes everything): {command} status|stop|clean {place}"""
 
 
 def report(lab: Lab) -> int:
@@ -256,7 +255,7 @@ def env(lab: Lab) -> int:
 def clean(lab: Lab) -> int:
     users = lab.made_users()
     lab.clean()
-    print(f"Removed {lab.settings.directory} and {len(users)} Unix users{': ' + ', '.join(users) if users else ''}.")
+    print(f"Removed {lab.settings.directory}; Unix users removed: {', '.join(users) or 'none'}.")
     return 0
 
 
@@ -290,10 +289,10 @@ def main(arguments: Sequence[str]) -> int:
         print(fault, file=sys.stderr)
         return fault.code
     except OSError as fault:
-        print(f"{fault.filename}: {fault.strerror}", file=sys.stderr)
-        return 1
+        print(f"{fault.filename or 'output'}: {fault.strerror}", file=sys.stderr)
     except KeyboardInterrupt:
-        return 130
+        print("interrupted", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -47,10 +47,10 @@ def after(state: State, starts: Iterable[Start]) -> State:
     return state
 
 
-def earliest(state: State, job: Waiting) -> int | None:
-    """When the job fits at one of its sites if all that runs ends on time; None for never."""
+def earliest(state: State, job: Waiting) -> tuple[int, str] | None:
+    """When and where the job fits first if all that runs ends on time (of equals, where it prefers); None for never."""
     times = sorted({NOW, *(max(r.ends, NOW) for r in state.running)})
-    return next((t for t in times if any(room_at(state, site, t) >= job.gpus for site in job.sites)), None)
+    return next(((t, site) for t in times for site in job.sites if room_at(state, site, t) >= job.gpus), None)
 
 
 def room_at(state: State, site: str, time: int) -> int:
@@ -84,21 +84,18 @@ def test_it_is_deterministic_and_asking_again_gives_nothing(state: State) -> Non
 @given(states(floor=False))
 def test_the_first_blocked_job_keeps_its_place_and_nothing_idles_that_would_not_delay_it(state: State) -> None:
     starts = next_starts(state)
-    started = {start.job for start in starts}
     end = after(state, starts)
-    blocked = next((job for job in in_order(state)
-                    if job.job not in started and earliest(end, job) is not None), None)
-    before = in_order(state) if blocked is None else in_order(state)[: in_order(state).index(blocked)]
-    first = after(state, [s for s in starts if s.job in {job.job for job in before}])
+    order = in_order(state)
+    blocked = next((job for job in order if job in end.waiting and earliest(end, job)), None)
+    earlier = order if blocked is None else order[: order.index(blocked)]
+    first = after(state, [start for start in starts if start.job in {job.job for job in earlier}])
+    kept = earliest(first, blocked) if blocked else None
+    assert blocked is None or all(first.free[site] < blocked.gpus for site in blocked.sites)
+    assert blocked is None or earliest(end, blocked) == kept
     for job in end.waiting:
-        for site in job.sites:
-            if end.free[site] >= job.gpus:
-                assert blocked is not None, f"{job} fits at {site}, nothing is in its way"
-                assert earliest(after(end, [Start(job.job, site)]), blocked) != earliest(end, blocked) or job == blocked
-    if blocked is not None:
-        assert earliest(first, blocked) == earliest(end, blocked)
-        assert earliest(end, blocked) is not None and earliest(end, blocked) >= NOW
-        assert all(end.free[site] < blocked.gpus for site in blocked.sites)
+        for site in (site for site in job.sites if end.free[site] >= job.gpus):
+            assert blocked and kept and site == kept[1], f"{job} fits at {site}, nothing is in its way"
+            assert room_at(after(end, [Start(job.job, site)]), site, kept[0]) < blocked.gpus
 
 
 @given(states(floor=False))
@@ -111,13 +108,6 @@ def test_jobs_before_the_first_blocked_one_all_start(state: State) -> None:
             break
         assert job.job in started
         free[min(fits, key=lambda site: free[site])] -= job.gpus
-
-
-@given(states())
-def test_something_starts_whenever_something_fits_and_nobody_holds_a_place(state: State) -> None:
-    fitting = [job for job in state.waiting if any(state.free[site] >= job.gpus for site in job.sites)]
-    if fitting and (len(fitting) == len(state.waiting) or not state.running):
-        assert next_starts(state) != ()
 
 
 def job(name: str, pool: str, gpus: int, limit: int = 10, sites: tuple[str, ...] = ("east",)) -> Waiting:
@@ -171,7 +161,7 @@ def test_a_site_that_the_machine_does_not_have_takes_nothing() -> None:
 
 
 def test_a_backfill_that_lifts_a_pool_over_its_floor_hands_the_turn_over_at_once() -> None:
-    """`a` is under its floor and has the place; its small job lifts it over, so the larger deficit of `b` goes first."""
+    """`a` is under its floor and has the place; its small job lifts it over, then `b`, deeper in deficit, leads."""
     running = (Running("r", "b", 6, "east", NOW + 10),)
     waiting = (job("a-large", "a", 9, 5), job("a-small", "a", 3, 5), job("b-long", "b", 3, 99))
     state = State(NOW, 12, {"east": 6}, waiting, running, {"a": 0, "b": 50}, floor_percent=25)

@@ -1,1 +1,1 @@
-"""The machine follows: what should stand on the cluster, what stands there, the difference, and the plan that closes it."""
+"""The machine follows: what should stand on the cluster, what stands there, the difference, the plan that closes it."""

@@ -37,7 +37,8 @@ def _guard(plan: Plan, expected_hash: str | None, allow_remove: int) -> None:
         raise Refused(f"the cluster or the decisions moved since plan {expected_hash[:12]} was made; "
                       f"the plan is {plan.hash[:12]} now.", "Read the new plan and apply that one.")
     if plan.removals > allow_remove:
-        raise Refused(f"the plan takes something away {plan.removals} times ({plan.radius}); allowed are {allow_remove}.",
+        raise Refused(f"the plan closes accounts or takes access away {plan.removals} times ({plan.radius}); "
+                      f"allowed are {allow_remove}.",
                       f"If that is meant, allow it with --allow-remove {plan.removals}.")
 
 

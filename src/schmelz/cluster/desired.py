@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from schmelz.cluster.model import Account, Member
 from schmelz.faults import BadInput
-from schmelz.policy.schema import System
+from schmelz.policy.system import System
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Desired:
 
 
 def desired(system: System, projects: Iterable[Project], now: int) -> Desired:
-    """The accounts and members of `system` at `now`. Raises BadInput for projects that cannot stand beside each other."""
+    """The accounts and members of `system` at `now`. Raises BadInput for projects that cannot all stand."""
     ordered = sorted(projects, key=lambda project: project.id)
     _check(system, ordered)
     pools = {pool.id: Account(pool.account, system.cluster.root, pool.weight) for pool in system.pools}

@@ -80,7 +80,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Steering:
-    """What the deficit rule needs to know from the ledger: deficits in GPU-seconds per pool, the dead band, the floor."""
+    """What the deficit rule needs from the ledger: deficits in GPU-seconds per pool, the dead band, the floor."""
 
     deficits: Mapping[str, int] = field(default_factory=dict)
     dead_band: int = 0

@@ -33,7 +33,7 @@ class Plan:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over what is there, what is desired and the changes; foreign accounts count only where they matter."""
+        """SHA-256 over what is there, what is desired and the changes (so foreign accounts only where they matter)."""
         seen, wanted = self.observed, self.desired
         facts = {
             "cluster": self.cluster,
@@ -54,13 +54,13 @@ class Plan:
         if not self.changes:
             return "nothing changes: the cluster is as decided"
         count = Counter(effect for change in self.changes for effect in _effects(change))
-        gains = ", ".join(_phrase(count[effect], *words) for effect, words in _GAINS if count[effect] or effect in _ALWAYS)
-        losses = ", ".join(_phrase(count[effect], *words) for effect, words in _LOSSES)
+        gains = ", ".join(_phrase(count[name], *words) for name, words in _GAINS if count[name] or name in _ALWAYS)
+        losses = ", ".join(_phrase(count[name], *words) for name, words in _LOSSES)
         return f"{gains}; {losses}; running jobs are left alone"
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as data for `--json`."""
-        changes = [{"op": c.op, "kind": c.kind, "name": c.name, "fields": {field: [old, new] for field, old, new in c.fields}}
+        changes = [{"op": c.op, "kind": c.kind, "name": c.name, "fields": {f: [old, new] for f, old, new in c.fields}}
                    for c in self.changes]
         return {"hash": self.hash, "cluster": self.cluster, "radius": self.radius, "changes": changes,
                 "warnings": list(self.warnings), "foreign": list(self.foreign)}
@@ -106,8 +106,7 @@ def _effects(change: Change) -> list[str]:
     new = {field: value for field, _, value in change.fields}
     if change.op == "add":
         return ["opened" if new["open"] else "prepared"]
-    turned = {True: ["opened"], False: ["closed"], None: []}[new.pop("open", None)]  # type: ignore[index]
-    return [*turned, *(_OF_FIELD[field] for field in new)]
+    return [_OF_FIELD.get(field, "opened" if value else "closed") for field, value in new.items()]
 
 
 def _phrase(number: int, one: str, many: str) -> str:

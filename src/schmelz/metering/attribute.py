@@ -7,6 +7,8 @@ partition, else it is `unknown`. A run over two sites becomes two rows (*part* 0
 Each distinct account, node list and partition is looked at once. Invariant: GPUs of the parts add up to those of the run.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
@@ -19,6 +21,9 @@ from schmelz.policy.schema import Factory, System
 from schmelz.units import split_by_weight
 
 UNASSIGNED, OVERHEAD, UNKNOWN = "unassigned", "overhead", "unknown"
+_BRACKET = re.compile(r"([^\[\],]*)\[([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)\]([^\[\],]*)")
+_NUMBERED = re.compile(r"(.*?)([0-9]{1,9})([^0-9]*)")
+_FAR = 10**10
 PLACE_SCHEMA: dict[str, pl.DataType] = {
     "system": pl.String(), "nodes": pl.String(), "partition": pl.String(), "site": pl.String(), "part": pl.Int64(),
     "capacity": pl.Int64(), "weights": pl.List(pl.Int64()),
@@ -61,7 +66,9 @@ class Places:
     def __init__(self, system: System) -> None:
         self.system = system
         self.site_of_node = {node: site for site, nodes in system.node_names.items() for node in nodes}
-        self.site_of = cache(self._site_of)
+        self.patterns = [(site, text) for site, text in system.nodes.items() if wildcards(text)]
+        self.of_stranger = cache(self._of_stranger)
+        self.rank = _ranks(self.site_of_node)
 
     def names(self, node_list: str) -> tuple[str, ...]:
         """The nodes of a record's list; none when it cannot be read."""
@@ -72,9 +79,10 @@ class Places:
         except ValueError:
             return ()
 
-    def _site_of(self, node: str) -> str | None:
-        patterns = ((site, text) for site, text in self.system.nodes.items() if wildcards(text))
-        return self.site_of_node.get(node) or next((site for site, text in patterns if node_matches(node, text)), None)
+    def _of_stranger(self, node: str, partition: str) -> str:
+        """The site of a node that is not installed by name: by the wildcards of the policy, else by its partition."""
+        return next((site for site, text in self.patterns if node_matches(node, text)), None) \
+            or self.of_partition(partition)
 
     def of_partition(self, partition: str) -> str:
         """The site of a partition (of the first that is known, when a waiting job names several)."""
@@ -85,16 +93,46 @@ class Places:
         return UNKNOWN
 
     def places(self, node_list: str, partition: str) -> list[tuple[str, int, int]]:
-        """(site, nodes there, GPUs of those that are installed) in the order of the sites in the policy."""
-        nodes: dict[str, int] = {}
-        installed: dict[str, int] = {}
-        for name in self.names(node_list):
-            site = self.site_of(name) or self.of_partition(partition)
-            nodes[site] = nodes.get(site, 0) + 1
-            installed[site] = installed.get(site, 0) + self.system.gpus_per_node * (name in self.site_of_node)
-        order = [*self.system.nodes, UNKNOWN]
-        found = [(site, nodes[site], installed[site]) for site in sorted(nodes, key=order.index)]
-        return found or [(self.of_partition(partition), 1, 0)]
+        """(site, nodes there, how many of those are installed by name) in the order of the sites in the policy."""
+        if found := self._within_one_site(node_list):
+            return [found]
+        names = self.names(node_list)
+        installed = Counter(map(self.site_of_node.get, names))
+        nodes = Counter(installed)
+        if nodes.pop(None, 0):
+            nodes.update(self.of_stranger(name, partition) for name in names if name not in self.site_of_node)
+        order = [site for site in (*self.system.nodes, UNKNOWN) if nodes[site]]
+        return [(site, nodes[site], installed[site]) for site in order] or [(self.of_partition(partition), 1, 0)]
+
+
+    def _within_one_site(self, node_list: str) -> tuple[str, int, int] | None:
+        """The answer for the usual list - one bracket, all of it installed at one site - without naming each node."""
+        match = _BRACKET.fullmatch(node_list)
+        if match is None:
+            return None
+        head, inside, tail = match.groups()
+        sites, count = set(), 0
+        for piece in inside.split(","):
+            low, _, high = piece.partition("-")
+            first, last = head + low + tail, head + (high or low) + tail
+            distance = self.rank.get(last, -1) - self.rank.get(first, -1)
+            if first not in self.rank or distance != int(high or low) - int(low):
+                return None
+            sites.add(self.site_of_node[first])
+            count += distance + 1
+        return (sites.pop(), count, count) if len(sites) == 1 else None
+
+
+def _ranks(site_of_node: Mapping[str, str]) -> dict[str, int]:
+    """A number for every node, such that numbers lie as far apart as names only where all between are at one site."""
+    ranks: dict[str, int] = {}
+    rank, follower = 0, ("", "")
+    for node, site in site_of_node.items():
+        rank += 1 if (node, site) == follower else _FAR
+        ranks[node] = rank
+        match = _NUMBERED.fullmatch(node)
+        follower = (f"{match[1]}{int(match[2]) + 1:0{len(match[2])}d}{match[3]}", site) if match else ("", "")
+    return ranks
 
 
 def _places(runs: pl.DataFrame, systems: Mapping[str, System]) -> pl.DataFrame:
@@ -109,10 +147,10 @@ def _rows(places: Places | None, nodes: str, partition: str) -> Iterator[tuple[s
         yield UNKNOWN, 0, 0, None
         return
     found = places.places(nodes, partition)
-    charged = places.system.charge == "node"
+    per_node = places.system.gpus_per_node if places.system.charge == "node" else 0
     weights = [count for _, count, _ in found] if len(found) > 1 else None
     for part, (site, _, installed) in enumerate(found):
-        yield site, part, installed if charged else 0, weights
+        yield site, part, installed * per_node, weights
 
 
 def _split_over_sites(found: pl.DataFrame) -> pl.DataFrame:

@@ -39,7 +39,7 @@ def latest(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
 
     A reading of an open run never takes the place of one that ended: an old file that is read again undoes nothing.
     """
-    readings = [frame.select(RUN_SCHEMA) for frame in frames if frame.height]
+    readings = [frame.select(list(RUN_SCHEMA)) for frame in frames if frame.height]
     if not readings:
         return pl.DataFrame(schema=RUN_SCHEMA)
     every = pl.concat(readings, rechunk=False)

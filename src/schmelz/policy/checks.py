@@ -14,7 +14,7 @@ from schmelz.policy.nodes import expand_nodes, is_wildcard, node_matches, split_
 
 UNIQUE = (
     "categories[].id", "regions[].id", "partners[].id", "network[].id", "sites[].id", "systems[].id", "statements[].id",
-    "modes[].id", "services[].id", "systems[].pools[].id", "systems[].pools[].account", "modes[].criteria[].id",
+    "modes[].id", "services[].id", "systems[].pools[].id", "modes[].criteria[].id",
 )
 
 # scope, key in the scope, what it must be one of (in the scope), how that is called
@@ -91,9 +91,8 @@ def _unknown(data: object) -> Iterator[Fault]:
 def _unknown_signers(data: object) -> Iterator[Fault]:
     known = [f"{name}:{function}" for _, partner in at(data, "partners[]")
              for _, name in _words(partner, "id") for _, function in _words(partner, "functions[]")]
-    for pattern in ("systems[].pools[].signers[]", "modes[].signers[]"):
-        yield from ((path, not_one_of(role, known, "functions of the partners"))
-                    for path, role in _words(data, pattern) if role not in known)
+    yield from ((path, not_one_of(role, known, "functions of the partners"))
+                for path, role in _words(data, "systems[].pools[].signers[]") if role not in known)
 
 
 def _weights(data: object) -> Iterator[Fault]:
@@ -112,16 +111,13 @@ def _weights(data: object) -> Iterator[Fault]:
 def _accounts(data: object) -> Iterator[Fault]:
     """A record must belong to one pool only: no account of one owner may match the pattern of another."""
     for where, system in at(data, "systems[]"):
-        claims = [(path, name, path[:2]) for pattern in ("pools[].account", "pools[].accounts[]", "overhead.accounts[]")
+        claims = [(path, name) for pattern in ("pools[].account", "pools[].accounts[]", "overhead.accounts[]")
                   for path, name in _words(system, pattern)]
-        for path, name, owner in claims:
-            rival = next((other for _, other, whose in claims if whose != owner and _claims_too(other, name)), None)
-            if rival and path[-1] != "account":
-                yield where + path, f'"{name}" would also be counted under "{rival}"; an account belongs to one pool'
-
-
-def _claims_too(pattern: str, name: str) -> bool:
-    return pattern == name or (not is_wildcard(name) and fnmatchcase(name, pattern))
+        for index, (path, name) in enumerate(claims):
+            rivals = [other for other, pattern in claims[:index]
+                      if other[:2] != path[:2] and (fnmatchcase(name, pattern) or fnmatchcase(pattern, name))]
+            if rivals:
+                yield where + path, f'"{name}" meets {dotted(where + rivals[0])}; an account belongs to one pool'
 
 
 def _nodes(data: object) -> Iterator[Fault]:

@@ -19,7 +19,6 @@ from schmelz.policy.fields import (
     Moment,
     Percent,
     Positive,
-    RoleId,
     Table,
     Texts,
     WorkingDays,
@@ -75,7 +74,7 @@ class Limits(Table):
 
 
 class Mode(Table):
-    """[[modes]]: an access mode. Its own `signers` stand in for the pool's where the mode is decided by others."""
+    """[[modes]]: an access mode; its applications are decided by the signers of its pool."""
 
     id: Id
     pool: Id
@@ -89,7 +88,6 @@ class Mode(Table):
     months: Annotated[tuple[Positive, ...], Field(min_length=1), DISTINCT]
     order: Order
     steps: Annotated[tuple[Step, ...], Field(min_length=1), DISTINCT]
-    signers: Annotated[tuple[RoleId, ...], Field(min_length=2), DISTINCT] | None = None
     criteria: tuple[Criterion, ...] = ()
     answer_in: WorkingDays
     cut_offs: tuple[Moment, ...] = ()

@@ -155,11 +155,6 @@ class Factory(Table):
     def partner(self, partner_id: str) -> Partner:
         return {p.id: p for p in self.partners}[partner_id]
 
-    def signers(self, mode_id: str, system_id: str) -> tuple[str, ...]:
-        """Who decides about an application, in this order: the mode's own signers, else those of its pool."""
-        mode = self.mode(mode_id)
-        return mode.signers or self.system(system_id).pool(mode.pool).signers
-
     def countries(self, region_ids: Iterable[str]) -> Iterator[str]:
         wanted = set(region_ids)
         return (country for region in self.regions if region.id in wanted for country in region.countries)

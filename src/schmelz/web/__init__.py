@@ -1,1 +1,1 @@
-"""The pages: one of three faces; views ask and show, and decide nothing."""
+"""The pages: one of three faces. Views ask queries and call actions; they decide nothing."""

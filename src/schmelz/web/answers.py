@@ -1,0 +1,67 @@
+"""Reading what a form sent: text as typed, numbers as numbers, ticked boxes as a list. Nothing is guessed.
+
+What is no number stays text, so that the rule that reads it says what is wrong. Faults that begin with a field's name are
+shown beside that field.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django.http import QueryDict
+
+from schmelz.faults import BadInput
+
+
+def whole_number(text: str) -> int | str:
+    """The number that was typed, spaces between thousands allowed; the text itself when it is none."""
+    plain = "".join(text.split()).replace("\u202f", "").replace("_", "")
+    digits = plain.removeprefix("-")
+    return int(plain) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else text
+
+
+def number_in(form: QueryDict, key: str, least: int, most: int) -> int:
+    """A number that must be there. Raises BadInput with the key and the bounds."""
+    found = whole_number(form.get(key, ""))
+    if isinstance(found, str):
+        said = f"{found[:40]!r} is not a whole number" if found.strip() else "is empty"
+        raise BadInput(f"{key}: {said}; write {least} or more")
+    if not least <= found <= most:
+        raise BadInput(f"{key}: {found} cannot be; write {least} to {most}")
+    return found
+
+
+def number_or_none(form: QueryDict, key: str, least: int, most: int) -> int | None:
+    """A number that may be left out."""
+    return number_in(form, key, least, most) if form.get(key, "").strip() else None
+
+
+def collect(*attempts: Sequence[str]) -> None:
+    """Raise BadInput with every fault that was found."""
+    faults = [fault for found in attempts for fault in found]
+    if faults:
+        raise BadInput(faults)
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What is wrong with a form: what belongs to a field beside it, the rest on top."""
+
+    lines: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.lines)
+
+
+def placed(error: BadInput | None, keys: Iterable[str]) -> Faults:
+    """The faults by field."""
+    if error is None:
+        return Faults()
+    known = set(keys)
+    fields: dict[str, str] = {}
+    for line in error.faults:
+        key, _, said = line.partition(": ")
+        key = key.partition(".")[0]
+        if key in known:
+            fields.setdefault(key, said)
+    return Faults(error.faults, fields)

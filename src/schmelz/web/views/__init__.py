@@ -1,0 +1,1 @@
+"""One file per subject. A view reads the address, asks a query or calls an action, and renders; it decides nothing."""

@@ -1,0 +1,39 @@
+"""Fixtures for every test: the two factories, a data directory of one's own, and people in a factory."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FACTORIES = {"luxembourg": ROOT / "factory.toml", "alpine": ROOT / "tests/factories/alpine.toml"}
+
+os.environ["SCHMELZ_DATA"] = tempfile.mkdtemp(prefix="schmelz-tests-")
+os.environ["SCHMELZ_FACTORY"] = str(FACTORIES["luxembourg"])
+for name in ("SCHMELZ_NOW", "SCHMELZ_AS", "SCHMELZ_DATABASE", "SCHMELZ_MAIL"):
+    os.environ.pop(name, None)
+
+
+@pytest.fixture(params=sorted(FACTORIES))
+def factory_file(request: pytest.FixtureRequest) -> Path:
+    """Each factory in turn: nothing of Luxembourg is in the code."""
+    return FACTORIES[request.param]
+
+
+@pytest.fixture
+def portal(db, settings, factory_file: Path, tmp_path: Path):
+    """The portal over an empty data directory, serving `factory_file`; gives the factory."""
+    from schmelz.portal.policy import factory
+
+    settings.FACTORY = factory_file
+    settings.DATA = tmp_path
+    return factory()
+
+
+@pytest.fixture
+def cast(portal):
+    """People in the factory, applying in the first pool."""
+    from people import cast as make
+
+    return make(portal)
