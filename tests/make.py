@@ -25,16 +25,17 @@ LINE = {
 }
 
 
-def factory(pools: Mapping[str, int] | None = None, sites: Mapping[str, str] | None = None, zone: str = "Europe/Luxembourg",
-            **system: Any) -> Factory:
-    """A factory with one system; `system` overrides keys of [[systems]], `pools` gives weights (accounts `<pool>-*`)."""
+def factory(pools: Mapping[str, int] | None = None, sites: Mapping[str, str] | None = None,
+            zone: str = "Europe/Luxembourg", **system: Any) -> Factory:
+    """A factory with one system; `system` overrides keys of [[systems]], `pools` are weights (accounts `<pool>-*`)."""
     weights = {"eurohpc": 50, "national": 50} if pools is None else pools
     nodes = SITES if sites is None else sites
     rows = [{"id": pool, "title": pool, "weight": weight, "account": pool, "accounts": [f"{pool}-*"],
              "signers": ["host:technical", "host:director"]} for pool, weight in weights.items()]
+    sharing = {"floor_percent": min(25, *weights.values()), **system.pop("sharing", {})}
     machine = {
         "id": SYSTEM, "title": "Anvil", "operator": "host", "kind": "ai-optimised", "state": "in-service",
-        "gpus_per_node": 4, "charge": "gpu", "nodes": dict(nodes), "pools": rows, "source": "made for tests",
+        "gpus_per_node": 4, "charge": "gpu", "nodes": dict(nodes), "pools": rows, "source": "made for tests", "sharing": sharing,
         "partitions": {site: [f"gpu-{site}"] for site in nodes}, **system,
     }
     return Factory.model_validate({
@@ -48,7 +49,7 @@ def factory(pools: Mapping[str, int] | None = None, sites: Mapping[str, str] | N
 
 
 def run(**values: Any) -> dict[str, Any]:
-    """One run, ended unless its state says otherwise: submitted and eligible at its start, on one node per four GPUs."""
+    """One run, ended unless its state says otherwise: submitted and eligible at its start."""
     job = {"system": SYSTEM, "cluster": CLUSTER, "job": "1", "start": 0, "elapsed": 60, "gpus": 4, "nodes": "",
            "partition": "gpu-north", "account": "eurohpc-1", "user": "anna", "qos": "normal", "state": "COMPLETED",
            "limit_s": 3600, **values}

@@ -29,7 +29,7 @@ def segments(system: System, zone: ZoneInfo, runs: pl.DataFrame, outages: Sequen
               *(f"use:{pool}" for pool in (*_pools(system), OVERHEAD, UNASSIGNED)),
               *(f"wait:{pool}" for pool in _pools(system))]
     frame = changes.filter(pl.col("t") < span.end).pivot(
-        "line", on_columns=wanted, index="t", values="delta", aggregate_function="sum").fill_null(0).sort("t")
+        "line", on_columns=list(dict.fromkeys(wanted)), index="t", values="delta", aggregate_function="sum").fill_null(0).sort("t")
     frame = frame.with_columns(pl.col(wanted).cum_sum(), (pl.col("t").shift(-1, fill_value=span.end) - pl.col("t")).alias("dt"))
     frame = frame.join(_days(span, zone), on="t", how="left", maintain_order="left").with_columns(pl.col("day").forward_fill())
     for site in sites(system, runs):

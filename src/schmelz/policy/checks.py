@@ -127,7 +127,7 @@ def _nodes(data: object) -> Iterator[Fault]:
         for index, (path, text) in enumerate(lists):
             for other, earlier in lists[:index]:
                 if both := _in_both(text, earlier):
-                    yield where + path, f"{both} stands in {dotted(other)} as well; a node stands at one site"
+                    yield where + path, f"{both} stands in {dotted(where + other)} as well; a node stands at one site"
         for path, text in _words(system, "maintenance[].nodes"):
             stray = next((n for n in _parts(text) if not any(_covers(known, n) for _, known in lists)), None)
             if stray:
@@ -162,7 +162,7 @@ def _partitions(data: object) -> Iterator[Fault]:
         for site, _ in at(system, "partitions.{}"):
             for path, name in _words(system, f"partitions.{site[-1]}[]"):
                 if seen.setdefault(name, path)[1] != path[1]:
-                    yield where + path, f'"{name}" stands in {dotted(seen[name][:2])} too; it would not tell the site'
+                    yield where + path, f'"{name}" stands in {dotted(where + seen[name][:2])} too; it would not tell the site'
 
 
 def _clusters(data: object) -> Iterator[Fault]:

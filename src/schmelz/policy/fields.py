@@ -137,7 +137,7 @@ AccountPattern = Annotated[str, Field(pattern=r"^[a-z0-9_*?-]+$", max_length=80)
 PartitionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80),
                           said('the name of a partition, such as "gpu"')]
 Span = Annotated[int, BeforeValidator(_seconds)]
-PositiveSpan = Annotated[int, Field(gt=0), said('a span of time of at least "1s"'), BeforeValidator(_seconds)]
+PositiveSpan = Annotated[int, Field(gt=0), BeforeValidator(_seconds), said('a span of time of at least "1s"')]
 WorkingDays = Annotated[int, BeforeValidator(_working_days)]
 Day = Annotated[date, BeforeValidator(_day)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]

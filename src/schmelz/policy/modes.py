@@ -43,9 +43,10 @@ class Size(Table):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.max is not None and self.max < self.min:
-            refuse([(("max",), f"must be at least the min, {self.min}")])
+            refuse([(("max",), f"must be at least the min, {self.min:,}")])
         if self.default < self.min or (self.max is not None and self.default > self.max):
-            refuse([(("default",), f"must lie between min and max, {self.min} to {self.max or 'any number'}")])
+            bounds = f"{self.min:,} or more" if self.max is None else f"{self.min:,} to {self.max:,}"
+            refuse([(("default",), f"must lie between min and max: {bounds}")])
         return self
 
 

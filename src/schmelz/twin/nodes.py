@@ -1,7 +1,7 @@
 """The nodes of one site in the simulation: which GPUs are free, and which nodes are away.
 
 A node that is *away* takes no new job; a job that it already runs goes on. Nodes are taken in the order of the policy
-file; where GPUs are charged, a job that fits one node gets the fullest node that takes it, so that whole nodes stay free.
+file; where GPUs are charged, a job that fits one node gets the fullest that takes it, so that whole nodes stay free.
 """
 
 from collections.abc import Sequence

@@ -3,8 +3,8 @@
 Started by a scheduling cycle as a process of its own (`python -I -S runner.py JOBDIR`, standard library only), so that
 jobs outlive whoever started them. The open, locked file it inherits says that it lives: when the keeper dies, the lock
 is free. `began` is written before the script runs (from then on it is never started again) and touched as the sign of
-life; `cancel` asks for the end; `ended.json` is the last word. Every process of a job carries the job's directory in its
-environment (the *cookie*), also those that left its process group: nothing of a job survives the job.
+life; `cancel` asks for the end; `ended.json` is the last word. Every process of a job carries the job's directory in
+its environment (the *cookie*), also when it left the process group: nothing of a job survives the job.
 As root, the script runs as nobody. Time is measured by a clock that nobody sets.
 """
 
@@ -51,7 +51,7 @@ def sync(directory: Path) -> None:
 
 
 def sweep(home: Path) -> None:
-    """Kill every process that carries the cookie of the job at `home`, except this one; look again until none is left."""
+    """Kill every process that carries the cookie of the job at `home`, except this one, until none is left."""
     mark = f"{COOKIE}={home}".encode()
     for _ in range(50):
         found = [pid for pid in _processes() if mark in _environment(pid)]
@@ -82,7 +82,6 @@ def keep(home: Path) -> None:
     clock = time.monotonic()
     with (home / "output.txt").open("wb", buffering=0) as output:
         state, code, by_signal = _run(home, output, clock + limit)
-    sweep(home)
     ended = {"state": state, "code": code, "signal": by_signal, "end": start + int(time.monotonic() - clock)}
     put(home / "ended.json", json.dumps(ended).encode())
 

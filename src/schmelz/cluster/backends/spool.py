@@ -2,7 +2,7 @@
 
 `accounts.json` is written as a whole; `jobs/<id>/` holds what is known of a job, each file written once and whole:
 `job.json` and `script` (the request), `wait.json` (why it waits), `started.json` (where and since when it runs),
-`began`, `output.txt`, `cancel`, `ended.json`, and `lock`, which is held as long as the job's keeper lives (see `runner`).
+`began`, `output.txt`, `cancel`, `ended.json`, and `lock`, held as long as the job's keeper lives (see `runner`).
 Invariants: an acknowledged submission is durable; `started.json` is there before `ended.json`; who writes holds the
 cluster's lock (the keeper's own files apart); reading needs no lock.
 """
@@ -19,10 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from schmelz.cluster.backends.runner import put, sync
+from schmelz.cluster.backends.slots import Slots
 from schmelz.cluster.model import Account, ClusterError, JobRequest, JobState, Member
-
-Slots = Mapping[str, tuple[int, ...]]
-
 
 @dataclass(frozen=True)
 class Wait:
@@ -91,7 +89,6 @@ class Spool:
                     raise ClusterError(f"{self.directory}: another process has held the lock for {seconds:.0f} s")
                 time.sleep(0.005)
             yield
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
         finally:
             os.close(descriptor)
 
@@ -133,7 +130,7 @@ class Spool:
         return self._jobs / job
 
     def _ids(self) -> list[str]:
-        return [name for name in os.listdir(self._jobs) if name.isdigit()]
+        return [path.name for path in self._jobs.iterdir() if path.name.isdigit()]
 
     def entries(self) -> tuple[Entry, ...]:
         """Every job, in the order of submission; ended ones are read once."""
@@ -214,12 +211,22 @@ def _entry(job: str, home: Path) -> Entry:
 
 
 def _optional(path: Path) -> dict[str, Any] | None:
-    return _read(path) if path.exists() else None
+    try:
+        return _parsed(path)
+    except FileNotFoundError:
+        return None
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
+        return _parsed(path)
+    except OSError as error:
+        raise ClusterError(f"{path}: cannot be read ({error.strerror}); restore the file from a backup") from error
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
         content: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ClusterError(f"{path}: cannot be read ({error}); restore the file from a backup") from error
+    except ValueError as error:
+        raise ClusterError(f"{path}: is damaged ({error}); restore the file from a backup") from error
     return content

@@ -1,0 +1,59 @@
+"""What each pool used of its own, gave back, borrowed and lent, in every segment.
+
+Words: a pool's *share* of a segment is w x C / W GPUs; *over* is what it uses above, *under* what it leaves below its share.
+*own* is use up to the share, *returned* the part of over that pays back a positive deficit at the segment's start, *borrowed*
+the rest of over; *lent* is the sum of over, in proportion to under. All in GPU-seconds x W, so that shares are integers.
+When records claim more than there is (excess), the pools together are further over than under: over is cut to the sum of
+under, in proportion and pool by pool, and the rest counts as own. Source: the definitions page, "over", "own", "lent".
+"""
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+FINE = 1_000_000  # lent is a fraction when several pools lend: kept in millionths of GPU-seconds x W
+FLOWS = ("own", "returned", "borrowed", "lent")
+
+
+def flows(frame: pl.DataFrame, weights: Mapping[str, int], carry: Mapping[str, int]) -> pl.DataFrame:
+    """Add `own:<pool>`, `returned:`, `borrowed:` (GPU-seconds x W) and `lent:` (x W x FINE) to segments in order of time."""
+    whole, pools = sum(weights.values()), list(weights)
+    balance = {pool: weights[pool] * pl.col("capacity") - whole * pl.col(f"use:{pool}") for pool in pools}
+    frame = frame.with_columns(
+        *(pl.max_horizontal(0, -balance[pool]).alias(f"over:{pool}") for pool in pools),
+        *(pl.max_horizontal(0, balance[pool]).alias(f"under:{pool}") for pool in pools),
+        *(_before(balance[pool] * pl.col("dt"), carry.get(pool, 0) * whole).alias(f"deficit:{pool}") for pool in pools))
+    frame = frame.with_columns(over=_sum("over", pools), under=_sum("under", pools))
+    frame = frame.with_columns(_cut(pools)).with_columns(over=pl.min_horizontal("over", "under"))
+    frame = frame.with_columns(
+        pl.min_horizontal(pl.col(f"over:{pool}") * pl.col("dt"), pl.max_horizontal(0, f"deficit:{pool}"))
+        .alias(f"returned:{pool}") for pool in pools)
+    return frame.with_columns(flow for pool in pools for flow in _parts(pool, whole))
+
+
+def _before(change: pl.Expr, begin: int) -> pl.Expr:
+    """The running sum at the start of each segment."""
+    return change.cum_sum() - change + begin
+
+
+def _sum(name: str, pools: Sequence[str]) -> pl.Expr:
+    return pl.sum_horizontal(f"{name}:{pool}" for pool in pools)
+
+
+def _cut(pools: Sequence[str]) -> list[pl.Expr]:
+    """Over of each pool, cut so that the sum is not more than the sum of under: integers, by rounding the running sum."""
+    def upto(number: int) -> pl.Expr:
+        running = pl.sum_horizontal(pl.lit(0, pl.Int64), *(f"over:{pool}" for pool in pools[:number]))
+        return running * pl.col("under") // pl.max_horizontal(1, "over")
+    too_much = pl.col("over") > pl.col("under")
+    return [pl.when(too_much).then(upto(number + 1) - upto(number)).otherwise(f"over:{pool}").alias(f"over:{pool}")
+            for number, pool in enumerate(pools)]
+
+
+def _parts(pool: str, whole: int) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
+    above = pl.col(f"over:{pool}") * pl.col("dt")
+    own = (whole * pl.col(f"use:{pool}") * pl.col("dt") - above).alias(f"own:{pool}")
+    borrowed = (above - pl.col(f"returned:{pool}")).alias(f"borrowed:{pool}")
+    given, all_under = pl.col("over") * pl.col("dt") * pl.col(f"under:{pool}"), pl.max_horizontal(1, "under")
+    lent = (given // all_under * FINE + given % all_under * FINE // all_under).alias(f"lent:{pool}")
+    return own, borrowed, lent
