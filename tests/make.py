@@ -35,8 +35,8 @@ def factory(pools: Mapping[str, int] | None = None, sites: Mapping[str, str] | N
     sharing = {"floor_percent": min(25, *weights.values()), **system.pop("sharing", {})}
     machine = {
         "id": SYSTEM, "title": "Anvil", "operator": "host", "kind": "ai-optimised", "state": "in-service",
-        "gpus_per_node": 4, "charge": "gpu", "nodes": dict(nodes), "pools": rows, "source": "made for tests", "sharing": sharing,
-        "partitions": {site: [f"gpu-{site}"] for site in nodes}, **system,
+        "gpus_per_node": 4, "charge": "gpu", "nodes": dict(nodes), "pools": rows, "source": "made for tests",
+        "sharing": sharing, "partitions": {site: [f"gpu-{site}"] for site in nodes}, **system,
     }
     return Factory.model_validate({
         "factory": {"id": "test", "name": "Test Factory", "zone": zone, "coordinator": "host"},

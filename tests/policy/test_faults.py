@@ -116,6 +116,10 @@ def test_empty_file_names_every_table_that_is_missing() -> None:
     assert faults("") == tuple(f"factory.toml:1: {key}: is missing; this table needs it" for key in keys)
 
 
+def test_a_list_is_not_short_because_its_rows_are_faulty() -> None:
+    assert not [fault for fault in faults("[[systems]]\n[[sites]]\n") if "at least" in fault]
+
+
 @pytest.mark.parametrize("text", [
     "systems = 3", "systems = [[1]]", "modes = [3]", "factory = []", "systems = [{ nodes = 3, pools = 4 }]",
     "modes = [{ for = 1, systems = { a = 1 }, price = [] }]", 'systems = [{ nodes = { a = "x[" } }]',

@@ -94,7 +94,8 @@ def test_what_has_not_started_by_the_end_of_the_period_is_not_placed() -> None:
 
 
 def test_a_job_leaves_the_queue_after_its_latest_start() -> None:
-    todo = [job(number, 2, number, sites=("north",), latest=latest) for number, latest in ((0, None), (1, 99), (2, 100))]
+    latest = (None, 99, 100)
+    todo = [job(number, 2, number, sites=("north",), latest=latest[number]) for number in range(3)]
     assert [(run.job, run.start) for run in sim(system(), todo)] == [("0", 0), ("2", 100)]
 
 

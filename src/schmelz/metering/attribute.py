@@ -1,10 +1,10 @@
 """Whose run it was and where: project, pool, site and held GPUs for every run.
 
-*project* is the account's name. *pool* is the project's pool; else `overhead` for an overhead account; else the pool whose
-account it is or whose patterns match it; else `unassigned`. *site* comes from the names of the run's nodes, else from its
-partition, else it is `unknown`. A run over two sites becomes two rows (*part* 0 and 1) with its GPUs split by its nodes.
-*held_gpus* are those of its nodes that nobody else can use, where the system charges whole nodes.
-Each distinct account, node list and partition is looked at once. Invariant: GPUs of the parts add up to those of the run.
+*project* is the account's name. *pool* is the project's pool; else `overhead` for an overhead account; else the pool
+whose account it is or whose patterns match it; else `unassigned`. *site* comes from the names of the run's nodes, else
+from its partition, else it is `unknown`. A run over two sites becomes two rows (*part* 0 and 1): GPUs split by nodes.
+*held_gpus* are those of its installed nodes that nobody else can use, where the system charges whole nodes.
+Each distinct account, node list and partition is looked at once. Invariant: GPUs of the parts add up to the run's.
 """
 
 import re
@@ -31,7 +31,7 @@ PLACE_SCHEMA: dict[str, pl.DataType] = {
 
 
 def attribute(runs: pl.DataFrame, factory: Factory, projects: Mapping[str, str]) -> pl.DataFrame:
-    """Add project, pool, site, part and held_gpus to `runs`. `projects` says which account is a project of which pool."""
+    """Add project, pool, site, part and held_gpus to `runs`. `projects`: account -> pool, for those that are ours."""
     systems = {system.id: system for system in factory.systems}
     pools = _pools(runs, systems, projects)
     places = _places(runs, systems)

@@ -1,10 +1,10 @@
 """What each pool used of its own, gave back, borrowed and lent, in every segment.
 
-Words: a pool's *share* of a segment is w x C / W GPUs; *over* is what it uses above, *under* what it leaves below its share.
-*own* is use up to the share, *returned* the part of over that pays back a positive deficit at the segment's start, *borrowed*
-the rest of over; *lent* is the sum of over, in proportion to under. All in GPU-seconds x W, so that shares are integers.
-When records claim more than there is (excess), the pools together are further over than under: over is cut to the sum of
-under, in proportion and pool by pool, and the rest counts as own. Source: the definitions page, "over", "own", "lent".
+Words: a pool's *share* of a segment is w x C / W GPUs; *over* is what it uses above, *under* what it leaves below it.
+*own* is use up to the share, *returned* the part of over that pays back a positive deficit at the segment's start,
+*borrowed* the rest of over; *lent* is the sum of over, in proportion to under. All in GPU-seconds x W: integers.
+When records claim more than there is (excess), the pools together are further over than under: over is cut to the sum
+of under, in proportion, and the rest counts as own. Source: the definitions page, "over", "own", "lent".
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ FLOWS = ("own", "returned", "borrowed", "lent")
 
 
 def flows(frame: pl.DataFrame, weights: Mapping[str, int], carry: Mapping[str, int]) -> pl.DataFrame:
-    """Add `own:<pool>`, `returned:`, `borrowed:` (GPU-seconds x W) and `lent:` (x W x FINE) to segments in order of time."""
+    """Add `own:<pool>`, `returned:`, `borrowed:` (GPU-seconds x W) and `lent:` (x W x FINE) to segments in order."""
     whole, pools = sum(weights.values()), list(weights)
     balance = {pool: weights[pool] * pl.col("capacity") - whole * pl.col(f"use:{pool}") for pool in pools}
     frame = frame.with_columns(
@@ -41,7 +41,7 @@ def _sum(name: str, pools: Sequence[str]) -> pl.Expr:
 
 
 def _cut(pools: Sequence[str]) -> list[pl.Expr]:
-    """Over of each pool, cut so that the sum is not more than the sum of under: integers, by rounding the running sum."""
+    """Over of each pool, cut so that the sum is at most the sum of under: integers, by rounding the running sum."""
     def upto(number: int) -> pl.Expr:
         running = pl.sum_horizontal(pl.lit(0, pl.Int64), *(f"over:{pool}" for pool in pools[:number]))
         return running * pl.col("under") // pl.max_horizontal(1, "over")

@@ -1,7 +1,7 @@
 """Runs cut at midnight: one piece per run, day and site, in whole seconds.
 
 A run is charged for [start, start + elapsed). Days are those of the factory's zone, 23 or 25 hours long when the clocks
-change. *started* is 1 on the piece in which the run began (also when it never got further) and on one of its parts only.
+change. *started* is 1 on the piece in which the run began (also when it never got further), on one of its parts only.
 Invariant: the time of a run's pieces adds up to its elapsed time up to `as_of`; every figure of use is a sum of pieces.
 """
 

@@ -50,4 +50,4 @@ def latest(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
 
 
 def _repeats(frame: pl.DataFrame) -> bool:
-    return frame.select(pl.struct(KEY).n_unique()).item() < frame.height
+    return int(frame.select(pl.struct(KEY).n_unique()).item()) < frame.height

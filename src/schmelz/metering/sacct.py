@@ -39,7 +39,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a text held: runs, faults in the order of the lines, and how many lines there were (header, blanks apart)."""
+    """What a text held: runs, faults in the order of the lines, and how many lines hold anything below the header."""
 
     runs: pl.DataFrame
     faults: tuple[Fault, ...]
@@ -150,7 +150,7 @@ def _values(columns: Sequence[str]) -> Iterator[pl.Expr]:
     for name in TIMES:
         text = pl.col(name) if name in columns else pl.lit("")
         yield text.alias(name)
-        yield _time(text).alias(name.lower())
+        yield (_time(text) if name in columns else pl.lit(None, pl.Int64)).alias(name.lower())
     for name, column in TEXTS.items():
         yield (pl.col(name) if name in columns else pl.lit("")).alias(column)
     yield (pl.col("Cluster") if "Cluster" in columns else pl.lit("")).alias("cluster")

@@ -1,15 +1,15 @@
 """The split: what a system delivered in a window, what each pool was entitled to, what it used, borrowed and lent.
 
-Everything up to `as_of`, from the segments. Inside, sums are kept in GPU-seconds x W; they are rounded by largest remainder
-at the end of each day on the sum since the window began, and a day's figure is the difference to the day before. So days
-add up to the window, and in the window and (to one GPU-second) in each day: entitlement = delivered (+ carry), own + returned
-+ borrowed = used, lent = borrowed + returned, supply - excess = installed.
-What a pool used are its runs, the held GPUs where whole nodes are charged, the idle GPUs of reservations that it asked for,
-and overhead over the cap when that is booked to it. Source: the definitions page.
+Everything up to `as_of`, from the segments. Inside, sums are kept in GPU-seconds x W; they are rounded by largest
+remainder at the end of each day, on the sum since the window began; a day's figure is what the sum grew by
+(so it can be 1 GPU-second below 0). Days add up to the window, and in both: entitlement = delivered (the window adds the
+carry), own + returned + borrowed = used, lent = borrowed + returned, supply - excess = installed.
+A pool's use are its runs, held GPUs where whole nodes are charged, idle GPUs of reservations that it asked for, and the
+overhead over the cap that is booked to it. Runs of nobody's account are in supply only. Source: the definitions page.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date
 from itertools import accumulate
 from typing import Any
@@ -25,7 +25,6 @@ from schmelz.units import PPM, Period, iso, split_by_weight
 
 __all__ = ["DaySplit", "PoolDay", "PoolSplit", "SiteSplit", "Split", "split", "window"]
 
-Sums = Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,12 @@ class PoolDay:
     lent_gpu_s: int
 
 
+FIGURES = tuple(field.name for field in fields(PoolDay) if field.name != "pool")
+
+
 @dataclass(frozen=True)
 class PoolSplit:
-    """One pool in the window. The entitlement holds the carry; the deficit may be negative (more used than entitled)."""
+    """One pool in the window. The entitlement holds the carry; a negative deficit: more used than entitled."""
 
     pool: str
     weight: int
@@ -104,9 +106,9 @@ class Split:
         return {**figures, "from": iso(self.period.start), "to": iso(self.period.end), "as_of": iso(self.as_of)}
 
 
-def split(factory: Factory, system_id: str, attributed: pl.DataFrame, outages: Iterable[Outage], period: Period, as_of: int,
-          *, grants_left: Mapping[str, int] | None = None, carry: Mapping[str, int] | None = None) -> Split:
-    """The split of `period` so far. `grants_left`: GPU-seconds left per project; `carry`: from the window before, per pool.
+def split(factory: Factory, system_id: str, attributed: pl.DataFrame, outages: Iterable[Outage], period: Period,
+          as_of: int, *, grants_left: Mapping[str, int] | None = None, carry: Mapping[str, int] | None = None) -> Split:
+    """The split of `period` so far. `grants_left`: GPU-seconds per project; `carry`: from the window before, per pool.
 
     The carry is cut to `carry_percent` of the pool's share of the installed GPUs over the whole period.
     """
@@ -146,7 +148,7 @@ def _daily(frame: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def _days(system: System, where: Sequence[str], rows: Sequence[dict[str, Any]]) -> Iterator[DaySplit]:
-    totals = accumulate(rows, lambda total, row: {key: total[key] + row[key] if key != "day" else row[key] for key in row})
+    totals = accumulate(rows, lambda total, row: {key: total[key] + row[key] for key in row if key != "day"})
     before = [PoolDay(pool.id, *[0] * 6) for pool in system.pools]
     for row, total in zip(rows, totals, strict=True):
         upto = _rounded(_weights(system), total)
@@ -158,7 +160,7 @@ def _days(system: System, where: Sequence[str], rows: Sequence[dict[str, Any]]) 
         before = upto
 
 
-def _rounded(weights: Mapping[str, int], total: Sums) -> list[PoolDay]:
+def _rounded(weights: Mapping[str, int], total: Mapping[str, int]) -> list[PoolDay]:
     """The pools' figures since the window began, in whole GPU-seconds."""
     entitled = split_by_weight(total["capacity"], list(weights.values()))
     used = [total[f"use:{pool}"] for pool in weights]
@@ -171,11 +173,9 @@ def _rounded(weights: Mapping[str, int], total: Sums) -> list[PoolDay]:
 
 
 def _difference(old: PoolDay, new: PoolDay) -> PoolDay:
-    return PoolDay(new.pool, *(getattr(new, name) - getattr(old, name) for name in _figures(PoolDay)))
+    return PoolDay(new.pool, *(getattr(new, name) - getattr(old, name) for name in FIGURES))
 
 
-def _figures(kind: type) -> tuple[str, ...]:
-    return tuple(name for name in kind.__dataclass_fields__ if name.endswith("_gpu_s"))
 
 
 def _supply_sum(supplies: Iterable[Supply]) -> Supply:
@@ -205,7 +205,8 @@ def _waiting(runs: pl.DataFrame, now: int, grants_left: Mapping[str, int]) -> di
 def _reachable(system: System, pool: str, frame: pl.DataFrame) -> int:
     """What the pool could have had while it ran or waited: delivered, less the floors of the other pools that wait."""
     others = [pl.col(f"wait:{other.id}") > 0 for other in system.pools if other.id != pool]
-    floors = system.sharing.floor_percent * pl.sum_horizontal(pl.lit(0, pl.Int64), *(waits.cast(pl.Int64) for waits in others))
+    waiting = pl.sum_horizontal(pl.lit(0, pl.Int64), *(waits.cast(pl.Int64) for waits in others))
+    floors = system.sharing.floor_percent * waiting
     there = (pl.col(f"use:{pool}") > 0) | (pl.col(f"wait:{pool}") > 0)
     reach = pl.when(there).then(pl.col("capacity") * (100 - floors) * pl.col("dt")).otherwise(0)
     return int(frame.select(reach.sum()).item()) // 100
@@ -214,7 +215,7 @@ def _reachable(system: System, pool: str, frame: pl.DataFrame) -> int:
 def _pool(system: System, number: int, days: Sequence[DaySplit], frame: pl.DataFrame, carry: Mapping[str, int],
           demands: Mapping[str, int]) -> PoolSplit:
     pool = system.pools[number]
-    sums = {name: sum(getattr(day.pools[number], name) for day in days) for name in _figures(PoolDay)}
+    sums = {name: sum(getattr(day.pools[number], name) for day in days) for name in FIGURES}
     sums["entitlement_gpu_s"] += carry[pool.id]
     used, entitlement = sums["used_gpu_s"], sums["entitlement_gpu_s"]
     demand = used + demands.get(pool.id, 0)

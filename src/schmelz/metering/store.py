@@ -1,9 +1,9 @@
 """Runs kept in Parquet files, one per month of submission (UTC), named by their content.
 
-A *manifest* (month -> file name) says which files count; whoever calls commits it. Files are immutable: a changed month gets
-a new file, written aside, synced, renamed; the old one stays until `sweep`. So a crash between any two steps loses nothing.
-Invariants: merging the same runs twice gives the same manifest and writes nothing; the order and the batches in which
-records arrive do not matter beyond "the later reading of a key wins".
+A *manifest* (month -> file name) says which files count; whoever calls commits it. Files are immutable: a changed month
+gets a new file, written aside, synced, renamed; the old one stays until `sweep`. So a crash between any two steps loses
+nothing. Invariants: merging the same runs twice gives the same manifest and writes nothing; the order and batches in
+which records arrive do not matter beyond "the later reading of a key wins".
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from time import time
 
 import polars as pl
 
-from schmelz.metering.runs import KEY, RUN_SCHEMA, RecordError, latest
+from schmelz.metering.runs import RUN_SCHEMA, RecordError, latest
 
 KEPT_SECONDS = 3600
 

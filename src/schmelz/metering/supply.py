@@ -1,15 +1,17 @@
 """Where the GPUs of a system were: outages of nodes, and the lines of supply that add up to what is installed.
 
 Each GPU stands in one line in each second, the first that matches: used > held > down > maintenance > drained >
-reserved-idle > idle. A node that is away but still has a running job is *used* for the GPUs of that job, only the rest is
-away. A run's GPUs lie evenly on its nodes (records say no more). Planned windows of the policy count like outages.
+reserved-idle > idle. A node that is away but still has a running job is *used* for the GPUs of that job, only the rest
+is away. A run's GPUs lie evenly on its nodes (records say no more). Planned windows of the policy count like outages.
 *excess* is what records claim beyond the installed GPUs: installed = the sum of the other lines - excess, per site.
 Source: the definitions page, "Supply".
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
@@ -22,7 +24,7 @@ from schmelz.units import Period
 
 Kind = Literal["down", "maintenance", "drained", "reserved"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-CHANGES: dict[str, pl.DataType] = {"t": pl.Int64(), "line": pl.String(), "delta": pl.Int64()}
+Gone = tuple[str, str, int, int]  # node, line of supply, from, until
 
 
 @dataclass(frozen=True)
@@ -77,27 +79,24 @@ def _epoch(moment: datetime, zone: ZoneInfo) -> int:
 
 
 def away(system: System, runs: pl.DataFrame, outages: Iterable[Outage], span: Period) -> pl.DataFrame:
-    """How many GPUs go away and come back at each moment, per line and site (`down@north`), those in use left out."""
-    places = Places(system)
+    """How many GPUs go away and come back at each moment `t`, per line and site (`down@north`); those in use stay."""
+    places, lines = Places(system), away_lines(system)
     rows = list(_clipped(system, places, outages, span))
     if not rows:
-        return pl.DataFrame(schema=CHANGES)
-    changes = pl.concat([_both_ends(rows), _busy(places, runs, {node for node, *_ in rows}, span)])
-    lines = away_lines(system)
-    nodes = changes.pivot("line", on_columns=["busy", *lines], index=["node", "t"], values="delta",
-                          aggregate_function="sum").fill_null(0).sort("node", "t")
+        return pl.DataFrame(schema={"t": pl.Int64})
+    changes = pl.concat([_both_ends(rows, lines), *_busy(places, runs, rows, span)], how="diagonal")
+    nodes = changes.group_by("node", "t").agg(pl.col("busy", *lines).sum()).sort("node", "t")
     nodes = nodes.with_columns(pl.col("busy", *lines).cum_sum().over("node"))
     free = pl.max_horizontal(0, system.gpus_per_node - pl.col("busy"))
     nodes = nodes.with_columns(pl.when(_first(line, lines)).then(free).otherwise(0).alias(line) for line in lines)
     nodes = nodes.with_columns(pl.col(line) - pl.col(line).shift(1).over("node").fill_null(0) for line in lines)
-    sites = pl.col("node").replace_strict(places.site_of_node, return_dtype=pl.String)
-    return nodes.with_columns(sites.alias("site")).unpivot(lines, index=["t", "site"], variable_name="line",
-                                                           value_name="delta") \
-        .filter(pl.col("delta") != 0).select("t", pl.format("{}@{}", "line", "site").alias("line"), "delta")
+    site = pl.col("node").replace_strict(places.site_of_node, return_dtype=pl.String)
+    return nodes.filter(pl.any_horizontal(pl.col(line) != 0 for line in lines)).group_by("t").agg(
+        pl.col(line).filter(site == one).sum().alias(f"{line}@{one}") for line in lines for one in system.nodes)
 
 
-def _clipped(system: System, places: Places, outages: Iterable[Outage], span: Period) -> Iterator[tuple[str, str, int, int]]:
-    """(node, line, start, end) of the outages of installed nodes, inside the span."""
+def _clipped(system: System, places: Places, outages: Iterable[Outage], span: Period) -> Iterator[Gone]:
+    """The outages of installed nodes, inside the span."""
     pools = {pool.id for pool in system.pools}
     for outage in outages:
         line = outage.kind if outage.kind != "reserved" else f"reserved:{outage.pool if outage.pool in pools else ''}"
@@ -107,9 +106,10 @@ def _clipped(system: System, places: Places, outages: Iterable[Outage], span: Pe
             yield outage.node, line, start, end
 
 
-def _both_ends(rows: Sequence[tuple[str, str, int, int]]) -> pl.DataFrame:
-    ends = [(node, at, line, sign) for node, line, start, end in rows for at, sign in ((start, 1), (end, -1))]
-    return pl.DataFrame(ends, schema={"node": pl.String, **CHANGES}, orient="row")
+def _both_ends(rows: Sequence[Gone], lines: Sequence[str]) -> pl.DataFrame:
+    ends = [(node, at, *(sign * (line == one) for one in lines))
+            for node, line, start, end in rows for at, sign in ((start, 1), (end, -1))]
+    return pl.DataFrame(ends, schema={"node": pl.String, **dict.fromkeys(("t", *lines), pl.Int64)}, orient="row")
 
 
 def _first(line: str, lines: Sequence[str]) -> pl.Expr:
@@ -118,21 +118,29 @@ def _first(line: str, lines: Sequence[str]) -> pl.Expr:
     return (pl.col(line) > 0) & pl.all_horizontal(pl.lit(True), *(pl.col(one) == 0 for one in before))
 
 
-def _busy(places: Places, runs: pl.DataFrame, nodes: set[str], span: Period) -> pl.DataFrame:
+def _busy(places: Places, runs: pl.DataFrame, rows: Sequence[Gone], span: Period) -> tuple[pl.DataFrame, pl.DataFrame]:
     """When GPUs of the nodes that are away are taken and given back by runs (a whole node, where that is charged)."""
+    gone = {node: (min(row[2] for row in group), max(row[3] for row in group))
+            for node, found in groupby(sorted(rows), key=itemgetter(0)) for group in [list(found)]}
     stop = pl.min_horizontal(pl.col("start") + pl.col("elapsed"), span.end)
-    running = runs.filter(stop > pl.max_horizontal("start", span.start)).select("nodes", "site", "start", "gpus",
-                                                                               stop.alias("stop"))
-    rows = []
-    for node_list, site in running.select("nodes", "site").unique().iter_rows():
-        here = [name for name in places.names(node_list) if places.site_of_node.get(name, site) == site]
-        rows += [(node_list, site, name, place, len(here)) for place, name in enumerate(here) if name in nodes]
-    schema = {"nodes": pl.String, "site": pl.String, "node": pl.String, "place": pl.Int64, "of": pl.Int64}
-    found = running.join(pl.DataFrame(rows, schema=schema, orient="row"), on=["nodes", "site"])
+    begin = pl.max_horizontal("start", span.start)
+    running = runs.filter(stop > begin).select("nodes", "site", "gpus", begin.alias("begin"), stop.alias("stop"))
+    found = running.join(_nodes_of(places, running, gone), on=["nodes", "site"]) \
+        .filter((pl.col("begin") < pl.col("back")) & (pl.col("stop") > pl.col("away")))
     whole = places.system.charge == "node"
     even = pl.col("gpus") // pl.col("of") + (pl.col("place") < pl.col("gpus") % pl.col("of")).cast(pl.Int64)
     gpus = pl.lit(places.system.gpus_per_node, pl.Int64) if whole else even
-    return pl.concat([
-        found.select("node", pl.max_horizontal("start", span.start).alias("t"), pl.lit("busy").alias("line"),
-                     gpus.alias("delta")),
-        found.select("node", pl.col("stop").alias("t"), pl.lit("busy").alias("line"), (-gpus).alias("delta"))])
+    taken = found.select("node", pl.col("begin").alias("t"), gpus.alias("busy"))
+    return taken, found.select("node", pl.col("stop").alias("t"), (-gpus).alias("busy"))
+
+
+def _nodes_of(places: Places, running: pl.DataFrame, gone: Mapping[str, tuple[int, int]]) -> pl.DataFrame:
+    """For each node list: the nodes in it that go away, from when until when, and their place among its nodes there."""
+    rows = []
+    for node_list, site in running.select("nodes", "site").unique().iter_rows():
+        here = [name for name in places.names(node_list) if places.site_of_node.get(name, site) == site]
+        rows += [(node_list, site, name, place, len(here), *gone[name])
+                 for place, name in enumerate(here) if name in gone]
+    schema = {"nodes": pl.String, "site": pl.String, "node": pl.String,
+              **dict.fromkeys(("place", "of", "away", "back"), pl.Int64)}
+    return pl.DataFrame(rows, schema=schema, orient="row")

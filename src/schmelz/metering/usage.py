@@ -2,24 +2,23 @@
 
 *settled* is the use of runs that ended, *running* that of runs so far, both with the held GPUs where whole nodes are
 charged. *committed* is what running and waiting jobs may still take: GPUs x (limit - elapsed), and GPUs x limit.
-*left* = grant + carry - settled - running - committed; it may be negative. Integers in GPU-seconds. A job without a known
-limit commits nothing. Source: the definitions page, "committed".
+*left* = grant + carry - settled - running - committed; it may be negative. Integers, in GPU-seconds. A job without a
+known limit commits nothing. Source: the definitions page, "committed".
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
 
 import polars as pl
 
 from schmelz.metering.runs import is_open
 
-Key = Literal["pool", "project", "site", "day"]
-KEYS: tuple[Key, ...] = ("pool", "project", "site", "day")
+KEYS = ("pool", "project", "site", "day")
 
 
-def usage(pieces: pl.DataFrame, by: Sequence[Key], first: date | None = None, last: date | None = None) -> pl.DataFrame:
+def usage(pieces: pl.DataFrame, by: Sequence[str], first: date | None = None,
+          last: date | None = None) -> pl.DataFrame:
     """GPU-seconds charged by time (held GPUs are not in them) and runs that started, by the keys asked for, sorted.
 
     `first` and `last` are days of the factory's zone, both included. Raises ValueError for a key that is none.
@@ -49,7 +48,7 @@ class Balance:
 
 def balance(grant_gpu_s: int, attributed_runs_of_project: pl.DataFrame, as_of: int, carry_in: int = 0) -> Balance:
     """The balance of one project from its attributed runs."""
-    runs = attributed_runs_of_project.with_columns(_seconds(as_of).alias("seconds"), is_open().alias("open"))
+    runs = attributed_runs_of_project.with_columns(charged_seconds(as_of).alias("seconds"), is_open().alias("open"))
     begun = pl.col("start") <= as_of
     charged = (pl.col("gpus") + pl.col("held_gpus")) * pl.col("seconds")
     rest = pl.col("gpus") * pl.max_horizontal(0, pl.col("limit_s") - pl.col("seconds"))
@@ -64,11 +63,11 @@ def balance(grant_gpu_s: int, attributed_runs_of_project: pl.DataFrame, as_of: i
 
 def used_by_project(attributed: pl.DataFrame, as_of: int) -> dict[str, int]:
     """Settled and running use of every project, held GPUs included, in GPU-seconds."""
-    charged = (pl.col("gpus") + pl.col("held_gpus")) * _seconds(as_of)
+    charged = (pl.col("gpus") + pl.col("held_gpus")) * charged_seconds(as_of)
     return dict(attributed.group_by("project").agg(charged.sum()).sort("project").iter_rows())
 
 
-def _seconds(as_of: int) -> pl.Expr:
+def charged_seconds(as_of: int) -> pl.Expr:
     """The charged seconds of a run up to `as_of`; 0 when it has not begun."""
     until = pl.min_horizontal(pl.col("elapsed"), as_of - pl.col("start"))
     return pl.when(pl.col("start").is_null()).then(0).otherwise(pl.max_horizontal(0, until))

@@ -13,20 +13,21 @@ _MONTHS = {"year": 12, "quarter": 3, "month": 1}
 
 
 def window(factory: Factory, system_id: str, text: str | None, as_of: int) -> tuple[str, Period]:
-    """The window that `text` names (None: the one that the system shares by) and its whole period.
+    """The window that `text` names (None: the one that the system shares by): its name and its whole period.
 
-    "year", "quarter" and "month" are those of `as_of`. Raises BadInput (a ValueError) for anything else, and for a window
-    that has not begun by `as_of`.
+    "year", "quarter" and "month" are those of `as_of`. Raises BadInput, a ValueError, for a name that is none of these
+    and for a window that has not begun by `as_of`.
     """
     wish = text if text is not None else factory.system(system_id).sharing.window
     today = local_date(as_of, factory.zone)
     if wish in _MONTHS:
-        first, months = today.replace(month=(today.month - 1) // _MONTHS[wish] * _MONTHS[wish] + 1, day=1), _MONTHS[wish]
+        months = _MONTHS[wish]
+        first = date(today.year, (today.month - 1) // months * months + 1, 1)
     else:
         first, months = _named(wish)
     period = Period(day_start(first, factory.zone), day_start(_after(first, months), factory.zone))
     if period.start > as_of:
-        raise BadInput(f"window: {wish} begins at {iso(period.start)}, later than {iso(as_of)}; name one that has begun")
+        raise BadInput(f"window: {wish} begins at {iso(period.start)}, after {iso(as_of)}; name one that has begun")
     return _name(first, months), period
 
 

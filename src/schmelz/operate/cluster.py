@@ -20,7 +20,7 @@ from schmelz.portal.clock import now
 from schmelz.portal.ledger.actions import record
 from schmelz.portal.people.models import Person
 from schmelz.portal.people.queries import general_relations, roles
-from schmelz.portal.policy import factory
+from schmelz.portal.policy import factory, version
 from schmelz.portal.projects.actions import mark_applied
 from schmelz.portal.projects.figures import split
 from schmelz.portal.projects.models import Project
@@ -31,12 +31,12 @@ from schmelz.rules.shares import dead_band
 
 def backend(system: System) -> Backend:
     """The cluster of a system, opened once per process. Raises Refused where the system has none."""
-    return _open(system, Path(settings.DATA) / "cluster" / system.id)
+    return _open(version(), system.id, Path(settings.DATA) / "cluster" / system.id)
 
 
 @lru_cache(maxsize=8)
-def _open(system: System, directory: Path) -> Backend:
-    return open_cluster(system, directory)
+def _open(_version: str, system: str, directory: Path) -> Backend:
+    return open_cluster(factory().system(system), directory)
 
 
 def wanted(system: System) -> Desired:

@@ -162,7 +162,8 @@ def _partitions(data: object) -> Iterator[Fault]:
         for site, _ in at(system, "partitions.{}"):
             for path, name in _words(system, f"partitions.{site[-1]}[]"):
                 if seen.setdefault(name, path)[1] != path[1]:
-                    yield where + path, f'"{name}" stands in {dotted(where + seen[name][:2])} too; it would not tell the site'
+                    other = dotted(where + seen[name][:2])
+                    yield where + path, f'"{name}" stands in {other} too; it would not tell the site'
 
 
 def _clusters(data: object) -> Iterator[Fault]:

@@ -84,7 +84,8 @@ class _Scanner:
         keys: list[str] = []
         while match := _KEY.match(self.text, self._skip(_SPACE)):
             self.position = match.end()
-            keys.append(tomllib.loads(f"{match[0]} = 0").popitem()[0])
+            quoted = match[0][0] in "\"'"
+            keys.append(tomllib.loads(f"{match[0]} = 0").popitem()[0] if quoted else match[0])
             if not self._take("."):
                 break
         return tuple(keys)
@@ -101,7 +102,9 @@ class _Scanner:
             while not self._take("}") and self._pair(path):
                 self._take(",")
         else:
-            self._skip(_STRING) == self.position and self._skip(_SCALAR)
+            start = self.position
+            if self._skip(_STRING) == start:
+                self._skip(_SCALAR)
 
     def _take(self, token: str) -> bool:
         found = self.text.startswith(token, self._skip(_SPACE))

@@ -16,8 +16,10 @@ LONGEST_SHOWN = 60
 
 
 def spoken(error: ValidationError) -> Iterator[Fault]:
-    """Every finding of the library as a fault."""
+    """Every finding of the library as a fault. A list is not too short because its rows have faults."""
     for finding in error.errors():
+        if finding["type"] == "too_short" and len(finding["input"]) >= finding["ctx"]["min_length"]:
+            continue
         say = _SENTENCES.get(finding["type"], _as_it_says)
         yield tuple(step for step in finding["loc"] if step != "[key]"), say(finding)
 

@@ -38,7 +38,7 @@ def splits(facts: Facts) -> list[dict[str, object]]:
 
 
 def _of_system(facts: Facts, system: System, frame: pl.DataFrame, grants: dict[str, int]) -> Iterator[dict[str, object]]:
-    reach = left(grants, frame)
+    reach = left(grants, frame, facts.as_of)
     for name in _windows(facts, frame):
         _, period = splitting.window(facts.factory, system.id, name, facts.as_of)
         yield splitting.split(facts.factory, system.id, frame, facts.outages, period, facts.as_of,

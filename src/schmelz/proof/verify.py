@@ -72,7 +72,7 @@ def _facts(directory: Path, manifest: Mapping[str, Any]) -> Facts:
     return Facts(
         factory=Factory.model_validate_json((directory / "factory.json").read_bytes()),
         projects=pl.read_csv(directory / "projects.csv", schema=PROJECT_COLUMNS),
-        runs=pl.read_csv(directory / "runs.csv", schema=RUN_SCHEMA, missing_utf8_is_empty_string=True),
+        runs=pl.read_csv(directory / "runs.csv", schema=RUN_SCHEMA).with_columns(pl.col(pl.String).fill_null("")),
         outages=tuple(Outage(*row) for row in outages.iter_rows()),
         events=tuple((event, event.pop("hash")) for event in events),
         as_of=manifest["as_of"])

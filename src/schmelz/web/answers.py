@@ -1,10 +1,10 @@
 """Reading what a form sent: text as typed, numbers as numbers, ticked boxes as a list. Nothing is guessed.
 
-What is no number stays text, so that the rule that reads it says what is wrong. Faults that begin with a field's name are
-shown beside that field.
+What is no number stays text, so that the rule that reads it says what is wrong. Faults that begin with a field's name
+are shown beside that field.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from django.http import QueryDict
@@ -34,12 +34,6 @@ def number_or_none(form: QueryDict, key: str, least: int, most: int) -> int | No
     """A number that may be left out."""
     return number_in(form, key, least, most) if form.get(key, "").strip() else None
 
-
-def collect(*attempts: Sequence[str]) -> None:
-    """Raise BadInput with every fault that was found."""
-    faults = [fault for found in attempts for fault in found]
-    if faults:
-        raise BadInput(faults)
 
 
 @dataclass(frozen=True)

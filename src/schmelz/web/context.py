@@ -60,5 +60,4 @@ def _navigation(person: Person | None) -> tuple[Link, ...]:
 
 
 def _signing_roles() -> set[str]:
-    return {role for system in factory().systems for pool in system.pools for role in pool.signers} \
-        | {role for mode in factory().modes for role in mode.signers or ()}
+    return {role for system in factory().systems for pool in system.pools for role in pool.signers}

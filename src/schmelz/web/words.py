@@ -1,11 +1,10 @@
 """Numbers, dates and spans as people read them, and the glossary.
 
-GPU time is kept in GPU-seconds and shown in GPU-hours: whole ones from 100 on, two digits below, GPU-seconds where an hour
-would hide them. Thousands are parted by a thin space, units are always written. A date names its zone's city and its
+GPU time is kept in GPU-seconds and shown in GPU-hours: whole ones from 100 on, two digits below, GPU-seconds where an
+hour would hide them. Thousands are parted by a thin space, units are always written. A date names its zone's city and its
 distance from now. Source: the design's page on manners.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -21,7 +20,7 @@ GLOSSARY: MappingProxyType[str, str] = MappingProxyType({
     "avoidable idle": "GPUs that stood idle although a waiting job could have used them.",
     "blast radius": "How far a plan reaches: what is opened and what is taken away from whom.",
     "borrowed": "Use beyond a pool's share of the moment, lent by a pool that did not ask for it.",
-    "committed": "What running and waiting jobs may still take: their GPUs times the time that is left of their limits.",
+    "committed": "What running and waiting jobs may still take: their GPUs times what is left of their limits.",
     "cut-off": "The moment at which a round of applications closes.",
     "deficit": "What a pool was entitled to so far, less what it has used so far. The larger deficit goes first.",
     "delivered": "What was installed, less what was down, in maintenance or drained, less overhead within its cap.",
@@ -42,7 +41,7 @@ GLOSSARY: MappingProxyType[str, str] = MappingProxyType({
     "running": "Used so far by jobs that still run.",
     "settled": "Used by jobs that have ended.",
     "share error": "How far the pools' use lies from their shares; only defined while every pool asks for its share.",
-    "shortfall": "What a pool asked for within its entitlement, and the machine could have given and did not. The promise: none.",
+    "shortfall": "What a pool asked for within its entitlement, and the machine could have given but did not. It is promised to be 0.",
     "site": "A data centre.",
     "time limit": "The job is stopped after this time; a shorter limit starts sooner.",
     "working day": "Monday to Friday in the factory's zone, without its public holidays.",
@@ -72,7 +71,8 @@ def counted(count: int, one: str) -> str:
 def span(seconds: int) -> str:
     """A span of time in its two largest units."""
     sizes = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (1, "s"))
-    rest, said = abs(seconds), []
+    rest = abs(seconds)
+    said: list[str] = []
     for size, unit in sizes:
         if rest >= size and len(said) < 2:
             said.append(f"{rest // size} {unit}")
@@ -139,7 +139,3 @@ def points(part: int, whole: int, weight: int, weights: int) -> str:
     off = 100 * part / whole - 100 * weight / weights
     return f"{off:+.1f}".replace("-", "\u2212") if abs(off) >= 0.05 else "0.0"
 
-
-def text_of(texts: Mapping[str, str]) -> str:
-    """A text in English, else in the first language that it has."""
-    return texts.get("en") or next(iter(texts.values()), "")

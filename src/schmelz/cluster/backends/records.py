@@ -1,11 +1,12 @@
 """Job records of the local cluster in the shape of `sacct -P`, and jobs as the portal shows them. Pure.
 
 Times are UTC, `Unknown` where nothing happened yet; a waiting job that is held has no `Eligible`. The partition is the
-site. AllocTRES names the GPUs a job asked for; `billing` is what it is charged for (whole nodes, where the policy says so).
+site. AllocTRES names the GPUs a job asked for, also while it waits; `billing` is what it is charged for.
 """
 
 from collections.abc import Iterable
 
+from schmelz.cluster.backends.slots import charged
 from schmelz.cluster.backends.spool import Entry
 from schmelz.cluster.model import Job, JobState
 from schmelz.policy.system import System
@@ -28,10 +29,17 @@ def _row(entry: Entry, system: System, now: int) -> str:
     times = [_time(entry.submitted), _time(_eligible(entry)), _time(launch.start if launch else None),
              _time(end.end if end else None)]
     elapsed = max(0, (end.end if end else now) - launch.start) if launch else 0
-    tres = f"billing={launch.charged},gres/gpu={request.gpus},node={len(launch.slots)}" if launch else ""
     place = [str(len(launch.slots) if launch else request.nodes), f"{end.code}:{end.signal}" if end else "0:0",
              node_list(entry) or "None assigned"]
-    return "|".join([*head, *times, str(elapsed), str(-(-request.limit // 60)), tres, *place])
+    return "|".join([*head, *times, str(elapsed), str(-(-request.limit // 60)), _tres(entry, system), *place])
+
+
+def _tres(entry: Entry, system: System) -> str:
+    """The resources a job has or waits for; nothing for one that ended without ever having any."""
+    gpus, nodes = entry.request.gpus, entry.request.nodes
+    if entry.launch:
+        return f"billing={entry.launch.charged},gres/gpu={gpus},node={len(entry.launch.slots)}"
+    return "" if entry.end else f"billing={charged(system, gpus, nodes)},gres/gpu={gpus},node={nodes}"
 
 
 def _time(instant: int | None) -> str:
@@ -61,7 +69,7 @@ def as_job(entry: Entry) -> Job:
         entry.job, request.account, request.user, state(entry), request.gpus,
         len(launch.slots) if launch else request.nodes, request.limit, entry.submitted,
         launch.start if launch else None, end.end if end else None, launch.site if launch else request.site,
-        node_list(entry), _reason(entry), (end.code or end.signal and 128 + end.signal) if end else None)
+        node_list(entry), _reason(entry), (end.code or (end.signal and 128 + end.signal)) if end else None)
 
 
 def _reason(entry: Entry) -> str:

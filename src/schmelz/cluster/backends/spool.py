@@ -22,6 +22,7 @@ from schmelz.cluster.backends.runner import put, sync
 from schmelz.cluster.backends.slots import Slots
 from schmelz.cluster.model import Account, ClusterError, JobRequest, JobState, Member
 
+
 @dataclass(frozen=True)
 class Wait:
     """Why a job waits; since when it could run as far as the rules go, None when it may not run now."""

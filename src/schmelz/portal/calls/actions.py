@@ -9,7 +9,6 @@ from collections.abc import Callable
 from django.db import transaction
 
 from schmelz.faults import Refused
-from schmelz.policy.load import digest
 from schmelz.policy.schema import Factory, Mode, Pool
 from schmelz.portal.calls.forms import Form, read_form
 from schmelz.portal.calls.letters import awarded_letter, received_letter, refused_letter, turn_letters
@@ -21,6 +20,7 @@ from schmelz.portal.ledger.actions import record
 from schmelz.portal.people.models import Person
 from schmelz.portal.people.queries import roles
 from schmelz.portal.projects.actions import open_project
+from schmelz.portal.policy import version
 from schmelz.portal.projects.models import Project
 from schmelz.rules.award import check_amount, check_reason, check_signer, next_role
 from schmelz.rules.clock import due
@@ -47,7 +47,7 @@ def submit(factory: Factory, *, mode_id: str, person: Person, answers: object) -
     form = read_form(factory, mode, person, answers)
     moment = now()
     application = Application(
-        code=_next_code(), mode=mode.id, mode_version=mode.version, policy=digest(factory),
+        code=_next_code(), mode=mode.id, mode_version=mode.version, policy=version(),
         system=form.system or mode.systems[0], pool=mode.pool, applicant=person, title=form.title, summary=form.summary,
         organisation=form.organisation, category=form.category, country=form.country, gpu_hours=form.gpu_hours,
         months=form.months, answers=_kept(form), submitted=moment,

@@ -17,9 +17,9 @@ from schmelz.metering.pieces import pieces
 from schmelz.metering.split import Split
 from schmelz.metering.supply import Outage
 from schmelz.metering.usage import Balance
-from schmelz.policy.schema import Factory, System
+from schmelz.policy.schema import System
 from schmelz.portal.clock import now
-from schmelz.portal.policy import factory
+from schmelz.portal.policy import factory, version
 from schmelz.portal.projects.models import Project
 from schmelz.portal.usage.queries import manifest, outages, runs
 
@@ -32,13 +32,13 @@ def _projects() -> Projects:
 
 def attributed(system: System | None = None) -> pl.DataFrame:
     """All runs with their project, pool and site; of one system, or of all."""
-    frame = _attributed(factory(), tuple(sorted(manifest().items())), _projects())
+    frame = _attributed(version(), tuple(sorted(manifest().items())), _projects())
     return frame if system is None else frame.filter(pl.col("system") == system.id)
 
 
 @lru_cache(maxsize=2)
-def _attributed(policy: Factory, _files: tuple[tuple[str, str], ...], projects: Projects) -> pl.DataFrame:
-    return attribute(runs(), policy, {code: pool for code, pool, _ in projects})
+def _attributed(_version: str, _files: tuple[tuple[str, str], ...], projects: Projects) -> pl.DataFrame:
+    return attribute(runs(), factory(), {code: pool for code, pool, _ in projects})
 
 
 def usage(by: Sequence[str], first: date | None = None, last: date | None = None) -> pl.DataFrame:
@@ -49,18 +49,18 @@ def usage(by: Sequence[str], first: date | None = None, last: date | None = None
 
 def split(system: System, window: str | None = None, as_of: int | None = None) -> Split:
     """The split of a window so far. Raises BadInput for a window that is not one."""
-    policy = factory()
     moment = now() if as_of is None else as_of
-    return _split(policy, system.id, window, moment, tuple(sorted(manifest().items())), _projects(),
+    return _split(version(), system.id, window, moment, tuple(sorted(manifest().items())), _projects(),
                   tuple(outages(system.id)))
 
 
 @lru_cache(maxsize=8)
-def _split(policy: Factory, system: str, window: str | None, as_of: int, files: tuple[tuple[str, str], ...],
+def _split(_version: str, system: str, window: str | None, as_of: int, files: tuple[tuple[str, str], ...],
            projects: Projects, away: tuple[Outage, ...]) -> Split:
+    policy = factory()
     _, period = splitting.window(policy, system, window, as_of)
-    frame = _attributed(policy, files, projects).filter(pl.col("system") == system)
-    return splitting.split(policy, system, frame, away, period, as_of, grants_left=left({code: grant for code, _, grant in projects}, frame))
+    frame = _attributed(_version, files, projects).filter(pl.col("system") == system)
+    return splitting.split(policy, system, frame, away, period, as_of, grants_left=left({code: grant for code, _, grant in projects}, frame, as_of))
 
 
 def balance(project: Project) -> Balance:

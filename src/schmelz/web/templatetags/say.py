@@ -1,4 +1,4 @@
-"""Template words: numbers, dates, spans and terms, as `web.words` says them; pool colours; links that keep the filters."""
+"""Template words: numbers, dates, spans and terms, as `web.words` says them; links that keep the filters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from schmelz.rules.texts import english
 from schmelz.units import iso
 from schmelz.web import words
 
@@ -15,7 +16,7 @@ register.filter("number", words.number)
 register.filter("gpu_time", words.gpu_time)
 register.filter("span", words.span)
 register.filter("working_days", words.working_days)
-register.filter("text", words.text_of)
+register.filter("text", english)
 
 
 @register.simple_tag(takes_context=True)
@@ -35,7 +36,8 @@ def day(context: Mapping[str, Any], instant: int) -> SafeString:
 def ago(context: Mapping[str, Any], instant: int) -> SafeString:
     """How long ago, with the moment for whoever wants it exactly."""
     zone = context["factory"].zone
-    return format_html('<time datetime="{}" title="{}">{}</time>', iso(instant), words.moment(instant, zone, context["now"]),
+    exactly = words.moment(instant, zone, context["now"])
+    return format_html('<time datetime="{}" title="{}">{}</time>', iso(instant), exactly,
                        words.distance(instant, context["now"], zone))
 
 

@@ -20,13 +20,14 @@ from schmelz.portal.projects.models import Project
 from schmelz.rules.clock import working_days_left
 from schmelz.rules.eligibility import verdict
 from schmelz.rules.permissions import Permission, may
+from schmelz.rules.texts import english
 from schmelz.units import iso
 from schmelz.web.guard import needs, posted, signed_in, the_application
 from schmelz.web.listing import as_csv, of_query, wants_csv
-from schmelz.web.words import text_of
 
 LIGHTS = {ApplicationState.SUBMITTED: "", ApplicationState.PROPOSED: "warn", ApplicationState.AWARDED: "ok",
           ApplicationState.REFUSED: "stop", ApplicationState.WITHDRAWN: ""}
+CSV = ("application", "mode", "pool", "organisation", "title", "gpu_hours", "state", "submitted", "due", "award_gpu_hours")
 MOVES = {f"application.{row.name}": row.sentence for row in TRANSITIONS} | {"application.submit": "It was received."}
 
 
@@ -58,7 +59,7 @@ def row_of(policy: Factory, application: Application, moment: int) -> Row:
 
 def mode_title(policy: Factory, mode_id: str) -> str:
     """The mode's title; its id when the policy file does not have it any more."""
-    return next((text_of(mode.title) for mode in policy.modes if mode.id == mode_id), mode_id)
+    return next((english(mode.title) for mode in policy.modes if mode.id == mode_id), mode_id)
 
 
 @needs(Permission.APPLICATION_READ, rows=True)
@@ -70,8 +71,7 @@ def every(request: HttpRequest) -> HttpResponse:
                      columns=("code", "title", "organisation", "gpu_hours", "due", "submitted", "state", "mode"),
                      searched=("code", "title", "organisation", "applicant__name"), default="-submitted", whole=whole)
     if whole:
-        return as_csv("applications", ("application", "mode", "pool", "organisation", "title", "gpu_hours", "state", "submitted",
-                                       "due", "award_gpu_hours"),
+        return as_csv("applications", CSV,
                       [(a.code, a.mode, a.pool, a.organisation, a.title, a.gpu_hours, a.state, iso(a.submitted), iso(a.due),
                         a.award_gpu_hours) for a in found.rows])
     return render(request, "web/applications.html", {

@@ -17,14 +17,16 @@ from schmelz.portal.people.models import Person
 from schmelz.portal.policy import factory
 from schmelz.rules.eligibility import Answers, Finding, assess, verdict
 from schmelz.rules.permissions import Permission
+from schmelz.rules.texts import english
 from schmelz.units import local_date
 from schmelz.web.answers import Faults, placed, whole_number
 from schmelz.web.guard import needs, public, signed_in, the_mode
-from schmelz.web.words import number, text_of
+from schmelz.web.words import number
 
 NUMBERS = ("gpu_hours", "months", "founded", "inference_percent")
 TEXTS = ("title", "summary", "system", "organisation", "category", "country")
-PRICES = {"free": "Free of charge", "market": "At market price", "indicative": "At an indicative price", "co-funded": "Co-funded"}
+PRICES = {"free": "Free of charge", "market": "At market price", "indicative": "At an indicative price",
+          "co-funded": "Co-funded"}
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,11 @@ def call_of(policy: Factory, mode: Mode, moment: int) -> Call:
     later = [int(cut.timestamp()) for cut in mode.cut_offs if cut.timestamp() > moment]
     by_price: dict[str, list[str]] = {}
     for category, price in mode.price.items():
-        by_price.setdefault(price, []).append(text_of(policy.category(category).title))
-    price = "; ".join(f"{PRICES[price]} for {', '.join(who)}" if len(by_price) > 1 else PRICES[price]
-                      for price, who in by_price.items())
+        by_price.setdefault(price, []).append(english(policy.category(category).title))
+    prices = "; ".join(f"{PRICES[price]} for {', '.join(who)}" if len(by_price) > 1 else PRICES[price]
+                       for price, who in by_price.items())
     return Call(mode, size_words(mode.size(policy.system(mode.systems[0]))),
-                ", ".join(text_of(policy.category(c).title) for c in mode.audience), price,
+                ", ".join(english(policy.category(c).title) for c in mode.audience), prices,
                 min(later, default=None), _closed_because(mode), _link(mode.source))
 
 
@@ -114,8 +116,9 @@ def check(request: HttpRequest, mode: Mode) -> HttpResponse:
 
 def answers_in(form: QueryDict, mode: Mode) -> dict[str, Any]:
     """The form's answers; what was left empty is left out."""
-    answers: dict[str, Any] = {key: form[key] for key in TEXTS if form.get(key, "").strip()}
-    answers |= {key: whole_number(form[key]) for key in NUMBERS if form.get(key, "").strip()}
+    typed = {key: form.get(key, "") for key in (*TEXTS, *NUMBERS)}
+    answers: dict[str, Any] = {key: whole_number(said) if key in NUMBERS else said
+                               for key, said in typed.items() if said.strip()}
     answers["statements"] = sorted(set(form.getlist("statements")))
     return answers
 

@@ -11,15 +11,15 @@ from schmelz.faults import BadInput
 from schmelz.policy.schema import Factory
 from schmelz.portal.calls import actions
 from schmelz.portal.calls.models import Application
-from schmelz.portal.calls.queries import findings, inbox as waiting_for, mode_of
-from schmelz.portal.calls.states import WAITING, ApplicationState
+from schmelz.portal.calls.queries import findings, inbox as waiting_for, mode_of, relations
+from schmelz.portal.calls.states import ApplicationState
 from schmelz.portal.clock import now
 from schmelz.portal.people.models import Person
 from schmelz.portal.policy import factory
 from schmelz.portal.projects.models import Project
 from schmelz.portal.projects.states import ProjectState
 from schmelz.rules.eligibility import verdict
-from schmelz.rules.permissions import Permission
+from schmelz.rules.permissions import Permission, Relation
 from schmelz.units import HOUR
 from schmelz.web.answers import Faults, number_in, placed
 from schmelz.web.guard import needs, signed_in, the_application
@@ -47,10 +47,10 @@ def inbox(request: HttpRequest) -> HttpResponse:
 
 @needs(Permission.APPLICATION_READ, the_application)
 def decide(request: HttpRequest, application: Application) -> HttpResponse:
-    if application.state not in WAITING:
-        return redirect("application", code=application.code)
+    """For the signer whose turn it is; whoever else may read the application is shown where it stands."""
     if request.method != "POST":
-        return _page(request, application)
+        turn = Relation.NEXT_SIGNER in relations(factory(), signed_in(request), application)
+        return _page(request, application) if turn else redirect("application", code=application.code)
     try:
         done = _do(factory(), request, application, signed_in(request))
     except BadInput as error:
@@ -85,12 +85,12 @@ def _page(request: HttpRequest, application: Application, faults: Faults | None 
     policy, wrong = factory(), faults or Faults()
     mode, system = mode_of(policy, application.mode), policy.system(application.system)
     found, signed = findings(policy, application), list(application.signatures.select_related("person"))
-    signers = policy.signers(application.mode, application.system)
+    pool = system.pool(application.pool)
     return render(request, "web/decide.html", {
         "application": application, "row": row_of(policy, application, now()), "mode": mode, "system": system,
-        "pool": system.pool(application.pool), "category": policy.category(application.category), "findings": found,
-        "verdict": verdict(found), "signatures": signed, "waits_for": list(signers[len(signed):]),
-        "proposes": application.state == ApplicationState.SUBMITTED, "last": len(signed) == len(signers) - 1,
+        "pool": pool, "category": policy.category(application.category), "findings": found,
+        "verdict": verdict(found), "signatures": signed, "waits_for": list(pool.signers[len(signed):]),
+        "proposes": application.state == ApplicationState.SUBMITTED, "last": len(signed) == len(pool.signers) - 1,
         "size": mode.size(system), "effect": _effect(application), "faults": wrong, "section": "inbox",
         "amount": request.POST.get("gpu_hours", application.award_gpu_hours or application.gpu_hours),
         "because": request.POST.get("because", ""),

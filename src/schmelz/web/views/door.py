@@ -1,6 +1,7 @@
 """Find your door: a few questions, and every access mode with its answer and the reasons."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
@@ -56,7 +57,7 @@ def _assumed(policy: Factory) -> Answers:
 
 
 def _answers(policy: Factory, query: QueryDict) -> Answers:
-    numbers: dict[str, int | None] = {}
+    numbers: dict[str, Any] = {}
     faults: list[str] = []
     for key, (least, most) in NUMBERS.items():
         try:

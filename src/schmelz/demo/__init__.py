@@ -1,0 +1,1 @@
+"""A believable factory to look at: invented people, applications, projects and a year of jobs. Nothing here is real."""

@@ -1,0 +1,173 @@
+"""Jobs: where they are and why, each in a sentence; submitting one; what one printed."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import get_args
+from zoneinfo import ZoneInfo
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from schmelz.cluster.model import Job, JobState
+from schmelz.faults import BadInput
+from schmelz.operate import cluster
+from schmelz.policy.schema import Factory, System
+from schmelz.portal.clock import now
+from schmelz.portal.people.models import Person
+from schmelz.portal.policy import factory
+from schmelz.portal.projects.models import Project
+from schmelz.portal.projects.queries import visible_to
+from schmelz.portal.projects.states import ProjectState
+from schmelz.rules.permissions import Permission
+from schmelz.units import HOUR, iso
+from schmelz.web.answers import Faults, number_in, number_or_none, placed
+from schmelz.web.guard import needs, signed_in, the_project
+from schmelz.web.listing import as_csv, of_rows, wants_csv
+from schmelz.web.words import MINUTE, clock_time, counted, distance, span
+
+LIGHTS: dict[str, str] = {"PENDING": "", "RUNNING": "warn", "COMPLETED": "ok", "FAILED": "stop", "TIMEOUT": "stop",
+                          "CANCELLED": "", "NODE_FAIL": "stop"}
+STATES: dict[str, str] = {"PENDING": "waits", "RUNNING": "runs", "COMPLETED": "done", "FAILED": "failed",
+                          "TIMEOUT": "out of time", "CANCELLED": "cancelled", "NODE_FAIL": "node failed"}
+LONGEST_SCRIPT = 256 * 1024
+SCRIPT = "#!/bin/sh\necho \"hello from $(hostname)\"\nsleep 20\necho done\n"
+FIELDS = ("script", "gpus", "nodes", "hours", "minutes", "limit", "site", "project")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A job with its state in words and its story in a sentence; the attributes that lists filter by."""
+
+    job: Job
+    state: str
+    shown: str
+    light: str
+    sentence: str
+    project: str
+
+
+@needs(Permission.PROJECT_READ, rows=True)
+def every(request: HttpRequest) -> HttpResponse:
+    """The list; asked again by the page itself, it answers only when something changed."""
+    person, whole = signed_in(request), wants_csv(request)
+    policy, moment = factory(), now()
+    rows = [row_of(policy, job, moment) for job in cluster.list_jobs(person)]
+    projects = sorted({row.project for row in rows} | ({request.GET["project"]} if request.GET.get("project") else set()))
+    found = of_rows(request, rows, choices={"state": get_args(JobState), "project": projects}, whole=whole,
+                    searched=lambda row: f"{row.job.job} {row.project} {row.job.user} {row.sentence}")
+    if whole:
+        return _csv([row.job for row in found.rows])
+    seen = sha256(repr([(row.job.job, row.sentence) for row in found.rows]).encode()).hexdigest()[:16]
+    if request.headers.get("HX-Request") and request.GET.get("seen") == seen:
+        return HttpResponse(status=204)
+    return render(request, "web/jobs.html", {
+        "listing": found, "rows": found.rows, "seen": seen, "states": [(s, STATES[s]) for s in get_args(JobState)],
+        "projects": projects, "submits": _may_submit(person)})
+
+
+def _may_submit(person: Person) -> list[Project]:
+    """The projects on which this person can submit now."""
+    mine = Project.objects.filter(memberships__person=person, end__gt=now()).exclude(state=ProjectState.ENDED)
+    return list(mine.order_by("code"))
+
+
+def _csv(jobs: list[Job]) -> HttpResponse:
+    return as_csv("jobs", ("job", "project", "user", "state", "gpus", "nodes", "limit_s", "site", "submitted", "started", "ended",
+                           "reason"),
+                  [(j.job, j.account, j.user, j.state, j.gpus, j.nodes, j.limit, j.site or "", iso(j.submitted),
+                    "" if j.started is None else iso(j.started), "" if j.ended is None else iso(j.ended), j.reason) for j in jobs])
+
+
+def row_of(policy: Factory, job: Job, moment: int) -> Row:
+    return Row(job, job.state, STATES[job.state], LIGHTS[job.state], sentence(policy, job, moment), job.account)
+
+
+def sentence(policy: Factory, job: Job, moment: int) -> str:
+    """Where the job is and why."""
+    zone, gpus = policy.zone, counted(job.gpus, "GPU")
+    at = f" in {_site(policy, job.site)}" if job.site else ""
+    because = f": {job.reason}" if job.reason else ""
+    if job.state == "PENDING" or job.started is None:
+        return f"Waits for {gpus}{at}{because}" if job.state == "PENDING" else f"Ended before it began{because}"
+    if job.state == "RUNNING":
+        return f"Runs on {gpus}{at} since {clock_time(job.started, zone)}, until {clock_time(job.started + job.limit, zone)} at the latest"
+    ran = span((job.ended or moment) - job.started)
+    return f"{_END[job.state]} after {ran} on {gpus}{at}{_when(job, zone, moment)}{because}"
+
+
+_END: dict[str, str] = {"COMPLETED": "Done", "FAILED": "Failed", "TIMEOUT": "Stopped at its time limit", "CANCELLED": "Cancelled",
+                        "NODE_FAIL": "Its node failed"}
+
+
+def _when(job: Job, zone: ZoneInfo, moment: int) -> str:
+    return "" if job.ended is None else f", {distance(job.ended, moment, zone)}".replace(", now", ", just now")
+
+
+def _site(policy: Factory, site: str) -> str:
+    return next((s.title for s in policy.sites if s.id == site), site)
+
+
+@needs(Permission.PROJECT_READ, rows=True)
+def one(request: HttpRequest, job: str) -> HttpResponse:
+    person, policy = signed_in(request), factory()
+    found = next((j for j in cluster.list_jobs(person) if j.job == job), None)
+    if found is None:
+        raise Http404(f"job: {job!r} is not known, or not of a project of yours")
+    title = visible_to(policy, person).filter(code=found.account).values_list("title", flat=True).first()
+    return render(request, "web/job.html", {"row": row_of(policy, found, now()), "job": found, "title": title or "",
+                                            "output": cluster.job_output(person, job), "section": "jobs",
+                                            "over": found.state not in ("PENDING", "RUNNING")})
+
+
+@needs(Permission.JOB_SUBMIT, the_project)
+def submit(request: HttpRequest, project: Project) -> HttpResponse:
+    system = factory().system(project.system)
+    if request.method != "POST":
+        return _form(request, project, system, Faults())
+    try:
+        job = _send(request, signed_in(request), project, system)
+    except BadInput as error:
+        return _form(request, project, system, placed(error, FIELDS))
+    messages.success(request, f"Job {job} was submitted.")
+    return redirect("job", job=job)
+
+
+def _send(request: HttpRequest, person: Person, project: Project, system: System) -> str:
+    form = request.POST
+    faults: list[str] = []
+    sizes: dict[str, int | None] = {}
+    for key, most in (("gpus", 10**6), ("nodes", 10**6), ("hours", 10**5), ("minutes", 59)):
+        try:
+            sizes[key] = (number_in if key == "gpus" else number_or_none)(form, key, 1 if key in ("gpus", "nodes") else 0, most)
+        except BadInput as error:
+            faults += error.faults
+    script, site = form.get("script", "").replace("\r\n", "\n"), form.get("site") or None
+    faults += _unusable(script, site, system)
+    if faults:
+        raise BadInput(faults)
+    limit = (sizes["hours"] or 0) * HOUR + (sizes["minutes"] or 0) * MINUTE
+    return cluster.submit_job(person, project.code, script=script, gpus=sizes["gpus"] or 0, nodes=sizes["nodes"],
+                              limit=limit or None, site=site)
+
+
+def _unusable(script: str, site: str | None, system: System) -> list[str]:
+    """What no cluster would take."""
+    faults = []
+    if not script.strip():
+        faults.append("script: is empty; write what is to run, beginning with #!/bin/sh")
+    if len(script.encode("utf-8", "surrogatepass")) > LONGEST_SCRIPT or "\x00" in script:
+        faults.append(f"script: must be text of at most {LONGEST_SCRIPT // 1024} KiB")
+    if site is not None and site not in system.nodes:
+        faults.append(f"site: {site[:40]!r} is not a site of {system.title}; one of: {', '.join(system.nodes)}")
+    return faults
+
+
+def _form(request: HttpRequest, project: Project, system: System, faults: Faults) -> HttpResponse:
+    default = system.cluster.default_time
+    start = {"script": SCRIPT, "gpus": "1", "nodes": "", "hours": default // HOUR, "minutes": default % HOUR // MINUTE, "site": ""}
+    said = {key: request.POST.get(key, "") for key in start} if request.method == "POST" else start
+    return render(request, "web/submit.html", {
+        "project": project, "system": system, "said": said, "faults": faults, "section": "jobs",
+        "sites": [s for s in factory().sites if s.id in system.nodes], "longest": system.cluster.max_time,
+        "awarded": project.state == ProjectState.AWARDED}, status=400 if faults else 200)
