@@ -35,7 +35,7 @@ class Shell:
         text = (ROOT / "factory.toml").read_text()
         for old, new in (('backend = "local" ', f'backend = "slurm"\nname = "{lab.settings.name}" '), ('name = "local" ', "# "),
                          ("mxb[001-126]", "mxb[001-002]"), ("mxt[001-126]", "mxt[001-002]"),
-                         ('"gpu-bissen"', '"bissen"'), ('"gpu-bettembourg"', '"bettembourg"')):
+                         ('"gpu-bissen", ', ""), ('"gpu-bettembourg", ', "")):
             text = text.replace(old, new, 1)
         (place / "factory.toml").write_text(text)
         self.env = {**os.environ, **lab.env(), "SCHMELZ_DATA": str(place / "data"), "SCHMELZ_FACTORY": str(place / "factory.toml"),

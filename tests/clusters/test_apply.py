@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from clusters import stage
 from clusters.stage import Died, MemoryCluster
@@ -21,6 +21,7 @@ def standing(tree, **values) -> MemoryCluster:
     return MemoryCluster({account.name: account for account in accounts}, set(members), **values)
 
 
+@settings(max_examples=50)
 @given(trees(), trees())
 def test_the_plan_leads_to_what_is_desired_and_twice_is_once(want, have):
     wanted, backend = Desired(*want), standing(have, foreign=("bench",))

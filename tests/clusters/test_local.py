@@ -116,6 +116,33 @@ def test_processes_that_tick_at_once_and_die_start_every_job_once(local, tmp_pat
     assert [(local._spool.home(number) / "runner.log").read_text() for number in jobs] == [""] * 16
 
 
+def test_submissions_at_once_are_all_kept_under_their_own_numbers(local, tmp_path):
+    children = []
+    for name in ("a", "b", "c"):
+        children.append(os.fork())
+        if not children[-1]:
+            with contextlib.suppress(BaseException):
+                [LocalCluster(tmp_path / "c", SYSTEM).submit(request(f"echo {name}{n}\n")) for n in range(5)]
+            os._exit(0)
+    for child in children:
+        os.waitpid(child, 0)
+    scripts = sorted((local._spool.home(one.job) / "script").read_text() for one in local.jobs())
+    assert scripts == [f"echo {name}{n}\n" for name in "abc" for n in range(5)]
+    assert [one.job for one in local.jobs()] == [str(number) for number in range(1, 16)]
+    with local._spool.lock(), pytest.raises(ClusterError, match="another process has held the lock"), \
+            local._spool.lock(seconds=0.02):
+        pass
+
+
+def test_a_job_that_ends_while_we_look_keeps_its_own_last_word(local):
+    local.submit(request("sleep 0.1\n"))
+    until(local, "1", "RUNNING")
+    seen = local._spool.entry("1")
+    eventually(lambda: (job(local, "1").state == "COMPLETED" and not keepers(local, "1")) or None)
+    local._settle(seen, seen.launch, int(time.time()))
+    assert LocalCluster(local._spool.directory, SYSTEM).jobs()[0].state == "COMPLETED"
+
+
 def test_killed_at_any_moment_a_cycle_loses_no_job_and_runs_none_twice(local, tmp_path):
     jobs = [local.submit(request(ONCE, gpus=4)) for _ in range(12)]
     for moment in range(24):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from clusters import stage
 from schmelz.cluster.desired import Desired, Project, desired
@@ -122,6 +122,7 @@ def test_no_difference_to_itself(tree):
     assert diff(Desired(*tree), Observed("c", *tree)) == ()
 
 
+@settings(max_examples=50)
 @given(trees(), trees())
 def test_a_plan_is_the_same_to_the_byte(want, have):
     plans = [make(Desired(*want), Observed("c", have[0][::step], have[1][::step])) for step in (1, -1)]

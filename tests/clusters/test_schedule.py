@@ -123,7 +123,8 @@ def test_a_place_is_never_given_before_its_last_job_ended():
 
 @pytest.mark.parametrize(("values", "faults"), [
     ({"gpus": 0, "nodes": -1, "limit": 0}, [
-        "gpus: 0 is not possible; 1 or more", "nodes: -1 is not possible; 1 or more", "limit: 0 is not possible; 1 or more"]),
+        "gpus: 0 is not possible; 1 or more", "nodes: -1 is not possible; 1 or more",
+        "limit: 0 is not possible; 1 or more"]),
     ({"limit": 172801}, ["limit: 172801 s is too long; at most 172800 s"]),
     ({"script": " \n"}, ["script: is empty; a program's text, best beginning with a line such as #!/bin/bash"]),
     ({"script": "a\0b"}, ["script: contains a NUL byte; plain text"]),

@@ -44,7 +44,7 @@ def persons(scene: Scene, applying: Sequence[Organisation]) -> tuple[Person, ...
 def _organisation(scene: Scene, mode: Mode, word: str, year: int) -> Organisation:
     rng = scene.rng
     audience = [scene.factory.category(category) for category in mode.audience]
-    category = rng.choices(audience, [1 if one.commercial else 3 for one in audience])[0]
+    category = rng.choices(audience, [2 if one.commercial else 3 for one in audience])[0]
     young = mode.limits.founded_within_years
     age = rng.randint(1, max(1, young - 1)) if young else rng.randint(3, 60)
     return Organisation(rng.choice(_shapes(category)).format(word), _country(scene, mode), category.id, year - age,

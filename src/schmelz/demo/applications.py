@@ -48,21 +48,17 @@ def drafts(scene: Scene, organisations: Sequence[Organisation]) -> tuple[Draft, 
 
 def _placed(scene: Scene, organisations: Sequence[Organisation]) -> Iterator[Draft]:
     """In the order of the wished starts, so that an award is known to those who come after it."""
-    awarded: set[str] = set()
+    awards: list[Draft] = []
     for number, (wish, outcome, pool) in enumerate(sorted(_wishes(scene))):
         usable = [mode for mode in offered(scene.factory) if mode.pool == pool
                   and (outcome != "pending" or _is_simple(mode))]
-        choices = [(mode, organisation) for mode in usable for organisation in organisations[STORY:]
-                   if _may_apply(scene, mode, organisation, awarded)]
-        if not choices:
-            continue
-        turn = usable[number % len(usable)]
-        mode, organisation = scene.rng.choice([choice for choice in choices if choice[0] is turn] or choices)
-        if outcome == "awarded":
-            awarded.add(organisation.name)
-        months = scene.rng.choice(mode.months)
-        yield _pending(scene, mode, organisation, months) if outcome == "pending" \
-            else _decided(scene, mode, organisation, months, outcome, wish)
+        turn = number % max(1, len(usable))
+        for mode in usable[turn:] + usable[:turn]:
+            if choices := _applicants(scene, mode, organisations, awards):
+                draft = _draft(scene, mode, scene.rng.choice(choices), outcome, wish)
+                awards += [draft] if outcome == "awarded" else []
+                yield draft
+                break
 
 
 def _wishes(scene: Scene) -> Iterator[tuple[int, Outcome, str]]:
@@ -81,30 +77,51 @@ def _is_simple(mode: Mode) -> bool:
     return mode.state == "open" and mode.order != "ranked" and not {"peer-review", "panel"} & set(mode.steps)
 
 
-def _may_apply(scene: Scene, mode: Mode, organisation: Organisation, awarded: set[str]) -> bool:
-    year, limits = local_date(scene.period.end, scene.factory.zone).year, mode.limits
-    young = limits.founded_within_years
+def _applicants(scene: Scene, mode: Mode, organisations: Sequence[Organisation],
+                awards: Sequence[Draft]) -> list[Organisation]:
+    """Who may apply in the mode now. A mode for newcomers takes these; the others leave them to it where they can."""
+    fitting = [one for one in organisations[STORY:] if _fits(scene, mode, one) and not _too_commercial(scene, mode, one, awards)]
+    known = {draft.organisation.name for draft in awards}
+    if mode.limits.first_award_only:
+        return [one for one in fitting if one.name not in known]
+    newcomers = [other for other in offered(scene.factory) if other.limits.first_award_only]
+    return [one for one in fitting if not any(_fits(scene, other, one) for other in newcomers)] or fitting
+
+
+def _fits(scene: Scene, mode: Mode, organisation: Organisation) -> bool:
+    year, young = local_date(scene.period.end, scene.factory.zone).year, mode.limits.founded_within_years
     return (organisation.category in mode.audience
             and (not mode.regions or organisation.country in scene.factory.countries(mode.regions))
-            and (young is None or year - organisation.founded <= young)
-            and not (limits.first_award_only and organisation.name in awarded))
+            and (young is None or year - organisation.founded <= young))
 
 
-def _pending(scene: Scene, mode: Mode, organisation: Organisation, months: int) -> Draft:
+def _too_commercial(scene: Scene, mode: Mode, organisation: Organisation, awards: Sequence[Draft]) -> bool:
+    """Where commercial use has a ceiling, people award less than half of it, counted in awards."""
+    ceiling = scene.system.pool(mode.pool).commercial_ceiling_percent
+    mine = [draft.organisation.commercial for draft in awards if draft.mode.pool == mode.pool]
+    return organisation.commercial and ceiling is not None and 200 * (sum(mine) + 1) > ceiling * (len(mine) + 1)
+
+
+def _draft(scene: Scene, mode: Mode, organisation: Organisation, outcome: Outcome, wish: int) -> Draft:
+    months = scene.rng.choice(mode.months)
+    if outcome != "pending":
+        return _decided(scene, Draft(mode, organisation, outcome, months, wish, None, Period(0, 0)))
     submitted = scene.period.end - scene.rng.randint(HOUR, 20 * HOUR * max(1, mode.answer_in))
     return Draft(mode, organisation, "pending", months, submitted, None, Period(0, 0))
 
 
-def _decided(scene: Scene, mode: Mode, organisation: Organisation, months: int, outcome: Outcome, wish: int) -> Draft:
-    """Submission, decision and the project's time, worked back from the wished start."""
-    rng, zone, promised = scene.rng, scene.factory.zone, max(1, mode.answer_in)
+def _decided(scene: Scene, draft: Draft) -> Draft:
+    """Submission, decision and the project's time, worked back from the wished start that `submitted` holds so far."""
+    rng, zone, mode, wish = scene.rng, scene.factory.zone, draft.mode, draft.submitted
+    promised = max(1, mode.answer_in)
     cut_off = _cut_off(scene, mode, wish)
     before = rng.randint(6 * HOUR, 14 * DAY) if cut_off else (promised * 3 // 2 + 5) * DAY
     submitted = _at_work(scene, (cut_off or wish) - before)
     decided = _answered(scene, max(submitted, cut_off or 0), rng.randint((promised + 1) // 2, promised))
     first_day = local_date(decided, zone) + timedelta(days=rng.randint(1, 6))
     start = max(scene.period.start, day_start(first_day, zone))
-    return Draft(mode, organisation, outcome, months, submitted, decided, Period(start, add_months(start, months, zone)))
+    project = Period(start, add_months(start, draft.months, zone))
+    return replace(draft, submitted=submitted, decided=decided, project=project)
 
 
 def _cut_off(scene: Scene, mode: Mode, wish: int) -> int | None:
@@ -140,11 +157,11 @@ def _sized(scene: Scene, weight: int, mine: Sequence[Draft]) -> list[Draft]:
     awards = [index for index, draft in enumerate(sized) if draft.outcome == "awarded"]
     left = max(0, share - sum(sized[index].gpu_hours for index in awards))
     large = [index for index in awards if sized[index].mode.size(system).max is None]
-    parts = split_by_weight(left, [_active_days(scene, sized[index]) * scene.rng.randint(40, 160) for index in large])
+    parts = split_by_weight(left, [_active_days(scene, sized[index]) * scene.rng.randint(60, 140) for index in large])
     for index, part in zip(large, parts, strict=True):
         draft = sized[index]
         whole = part * draft.project.seconds // (DAY * max(1, _active_days(scene, draft)))
-        sized[index] = replace(draft, gpu_hours=max(draft.gpu_hours, round_off(whole)))
+        sized[index] = replace(draft, gpu_hours=max(draft.gpu_hours, round_off(min(whole, 2 * part))))
     return sized
 
 

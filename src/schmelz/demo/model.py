@@ -99,6 +99,18 @@ class Job:
 
 
 @dataclass(frozen=True)
+class NodeOutage:
+    """One node that was away, and why."""
+
+    system: str
+    node: str
+    kind: str
+    start: int
+    end: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Year:
     """The 365 days before `until` on one system."""
 
@@ -114,3 +126,8 @@ class Year:
     @property
     def until(self) -> int:
         return self.period.end
+
+    def node_outages(self) -> tuple[NodeOutage, ...]:
+        """The outages node by node, in order."""
+        return tuple(NodeOutage(self.system, node, outage.kind, outage.start, outage.end, outage.reason)
+                     for outage in self.outages if not isinstance(outage.nodes, int) for node in outage.nodes)

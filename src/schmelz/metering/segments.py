@@ -56,7 +56,7 @@ def _of_runs(system: System, runs: pl.DataFrame, where: Sequence[str], span: Per
     charged = pl.col("gpus") + pl.col("held_gpus")
     stop = pl.min_horizontal(pl.col("start") + pl.col("elapsed"), span.end)
     start = pl.max_horizontal("start", span.start)
-    running = runs.filter((start < stop) & (charged > 0)).select(
+    running = runs.filter(pl.col("start").is_not_null() & (start < stop) & (charged > 0)).select(
         start.alias("start"), stop.alias("stop"),
         *(pl.when(pl.col("site") == site).then(name).otherwise(0).alias(f"{line}@{site}")
           for site in where for line, name in (("used", "gpus"), ("held", "held_gpus"))),

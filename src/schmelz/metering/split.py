@@ -1,9 +1,9 @@
 """The split: what a system delivered in a window, what each pool was entitled to, what it used, borrowed and lent.
 
 Everything up to `as_of`, from the segments. Inside, sums are kept in GPU-seconds x W; they are rounded by largest
-remainder at the end of each day, on the sum since the window began; a day's figure is what the sum grew by
-(so it can be 1 GPU-second below 0). Days add up to the window, and in both: entitlement = delivered (the window adds the
-carry), own + returned + borrowed = used, lent = borrowed + returned, supply - excess = installed.
+remainder at the end of each day, on the sum since the window began; a day's figure is what the sum grew by (so it can
+be 1 GPU-second below 0). Days add up to the window, and in both: entitlement = delivered (the window adds the carry),
+own + returned + borrowed = used, lent = borrowed + returned, supply - excess = installed.
 A pool's use are its runs, held GPUs where whole nodes are charged, idle GPUs of reservations that it asked for, and the
 overhead over the cap that is booked to it. Runs of nobody's account are in supply only. Source: the definitions page.
 """
@@ -193,7 +193,7 @@ def _site_sum(site: str, days: Sequence[DaySplit]) -> SiteSplit:
 
 def _waiting(runs: pl.DataFrame, now: int, grants_left: Mapping[str, int]) -> dict[str, int]:
     """Per pool, GPUs x limit of the jobs that are eligible and wait at `now`, at most what each project has left."""
-    pending = pl.when(pl.col("start").is_null()).then(pl.col("state") == "PENDING").otherwise(pl.col("start") >= now)
+    pending = pl.when(pl.col("start").is_null()).then(pl.col("state") == "PENDING").otherwise(pl.col("start") > now)
     jobs = runs.filter(pending & (pl.col("eligible") <= now))
     sums = jobs.group_by("pool", "project").agg((pl.col("gpus") * pl.col("limit_s").fill_null(0)).sum()).rows()
     demands: dict[str, int] = {}

@@ -124,7 +124,8 @@ def _busy(places: Places, runs: pl.DataFrame, rows: Sequence[Gone], span: Period
             for node, found in groupby(sorted(rows), key=itemgetter(0)) for group in [list(found)]}
     stop = pl.min_horizontal(pl.col("start") + pl.col("elapsed"), span.end)
     begin = pl.max_horizontal("start", span.start)
-    running = runs.filter(stop > begin).select("nodes", "site", "gpus", begin.alias("begin"), stop.alias("stop"))
+    running = runs.filter(pl.col("start").is_not_null() & (begin < stop)) \
+        .select("nodes", "site", "gpus", begin.alias("begin"), stop.alias("stop"))
     found = running.join(_nodes_of(places, running, gone), on=["nodes", "site"]) \
         .filter((pl.col("begin") < pl.col("back")) & (pl.col("stop") > pl.col("away")))
     whole = places.system.charge == "node"

@@ -26,24 +26,29 @@ from schmelz.rules.award import check_amount, check_reason, check_signer, next_r
 from schmelz.rules.clock import due
 from schmelz.rules.lifecycle import transition
 from schmelz.rules.permissions import Permission, Relation, require
+from schmelz.rules.texts import english
 from schmelz.units import HOUR, add_months
 
 
 def check_open(mode: Mode) -> None:
     """Raise Refused when the mode takes no applications now, or is decided in a way that is not built yet."""
     if mode.state != "open":
-        raise Refused(f"{mode.title['en']} is {mode.state}.", "Choose an access mode that is open.")
+        raise Refused(f"{english(mode.title)} is {mode.state}.", "Choose an access mode that is open.")
     if mode.order == "ranked" or "peer-review" in mode.steps or "panel" in mode.steps:
-        raise Refused(f"{mode.title['en']} is decided by reviewers and ranking, which this portal cannot run yet.",
+        raise Refused(f"{english(mode.title)} is decided by reviewers and ranking, which this portal cannot run yet.",
                       "Apply where the source of the access mode says; it is linked on the page of open calls.")
 
 
 @transaction.atomic
-def submit(factory: Factory, *, mode_id: str, person: Person, answers: object) -> Application:
-    """A new application. Raises BadInput for unusable answers, Refused for a mode that is not open."""
+def submit(factory: Factory, *, mode_id: str, person: Person, answers: object, brought_over: bool = False) -> Application:
+    """A new application. Raises BadInput for unusable answers, Refused for a mode that is not open.
+
+    `brought_over`: it was received elsewhere, when the mode was open; only its answers are checked.
+    """
     mode = mode_of(factory, mode_id)
     require(Permission.APPLICATION_CREATE, {Relation.SIGNED_IN}, person.name)
-    check_open(mode)
+    if not brought_over:
+        check_open(mode)
     form = read_form(factory, mode, person, answers)
     moment = now()
     application = Application(

@@ -6,6 +6,7 @@ from schmelz.portal.people.actions import write_letter
 from schmelz.portal.people.models import Letter
 from schmelz.portal.people.queries import holders
 from schmelz.portal.projects.models import Project
+from schmelz.rules.texts import english
 from schmelz.units import local_date
 
 
@@ -20,7 +21,7 @@ def _date(factory: Factory, instant: int) -> str:
 def received_letter(factory: Factory, application: Application) -> Letter:
     mode = factory.mode(application.mode)
     body = (f"Dear {application.applicant.name},\n\nwe received your application {application.code} "
-            f"\"{application.title}\" for {application.gpu_hours} GPU-hours in {mode.title['en']}.\n"
+            f"\"{application.title}\" for {application.gpu_hours} GPU-hours in {english(mode.title)}.\n"
             f"You have an answer by {_date(factory, application.due - 1)} at the latest "
             f"({mode.answer_in} working days).\n\n{factory.factory.name}\n")
     return write_letter(application.applicant, f"Received: {application.code}", body, _about(application))

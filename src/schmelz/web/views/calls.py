@@ -1,8 +1,9 @@
 """Open calls, and applying: every access mode with its state, and its form with each question."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
@@ -21,7 +22,7 @@ from schmelz.rules.texts import english
 from schmelz.units import local_date
 from schmelz.web.answers import Faults, placed, whole_number
 from schmelz.web.guard import needs, public, signed_in, the_mode
-from schmelz.web.words import number
+from schmelz.web.words import counted, number
 
 NUMBERS = ("gpu_hours", "months", "founded", "inference_percent")
 TEXTS = ("title", "summary", "system", "organisation", "category", "country")
@@ -40,12 +41,16 @@ class Call:
     cut_off: int | None
     closed_because: str
     source: str
+    host: str
+    months: str
 
 
 def size_words(size: Size) -> str:
     """The bounds of a mode as a person reads them."""
     if size.max is None:
         return f"{number(size.min)} GPU-hours or more" if size.min > 1 else "No upper limit"
+    if size.min == size.max:
+        return f"{number(size.max)} GPU-hours"
     if size.min in (0, 1):
         return f"Up to {number(size.max)} GPU-hours"
     return f"{number(size.min)} to {number(size.max)} GPU-hours"
@@ -60,7 +65,14 @@ def call_of(policy: Factory, mode: Mode, moment: int) -> Call:
                        for price, who in by_price.items())
     return Call(mode, size_words(mode.size(policy.system(mode.systems[0]))),
                 ", ".join(english(policy.category(c).title) for c in mode.audience), prices,
-                min(later, default=None), _closed_because(mode), _link(mode.source))
+                min(later, default=None), _closed_because(mode), _link(mode.source), urlsplit(_link(mode.source)).netloc,
+                months_words(mode.months))
+
+
+def months_words(months: Sequence[int]) -> str:
+    """1, 2 or 3 months."""
+    *first, last = map(str, months)
+    return f"{', '.join(first)} or {last} months" if first else counted(months[0], "month")
 
 
 def _closed_because(mode: Mode) -> str:

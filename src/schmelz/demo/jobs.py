@@ -1,0 +1,170 @@
+"""The jobs of a demo year: some 5,000 larger ones, within the grants and the time of their projects.
+
+Each pool wants a planned amount of GPU-seconds every day, LOAD_PERCENT of its share over the year: few at weekends,
+over Christmas and in summer, many in the last weeks, when grants are about to run out. The first pool is slow to start
+(CURVES), so that the others borrow and later pay back. A day's amount is cut into jobs of the projects that have most
+left for the time they have left. How a job ends is chance: some fail early, some run into their limit.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import pairwise
+
+from schmelz.demo.model import Ending, Job, Person, Project, Scene
+from schmelz.twin.machine import SimJob
+from schmelz.units import DAY, HOUR, Period, days, split_by_weight
+
+FIRST_NUMBER = 1_000_001
+LOAD_PERCENT = 80
+# (thousandth of the year, relative demand), straight lines between: the first pool, all others
+CURVES = (((0, 25), (200, 35), (450, 100), (1000, 120)), ((0, 170), (350, 170), (500, 90), (1000, 75)))
+RUSH_DAYS, RUSH_PERCENT = 42, 160
+QUIET = ((7, 13, 8, 31, 60), (12, 20, 12, 31, 55), (1, 1, 1, 6, 55))
+WEEKEND_PERCENT = 45
+HOURS = (1, 1, 1, 1, 1, 1, 2, 4, 8, 12, 13, 12, 8, 11, 13, 12, 10, 8, 5, 4, 3, 3, 2, 2)
+NODES = ((32, 1), (63, 3), (127, 5), (190, 5), (254, 4), (381, 2), (508, 1))
+LIMITS = ((4, 1), (6, 2), (12, 5), (18, 4), (24, 6))
+LONGEST = 48 * HOUR
+
+
+@dataclass
+class _Budget:
+    """A project with what it has left, how large and long its jobs usually are, and who submits them."""
+
+    project: Project
+    left: int
+    thousandths: int
+    limit: int
+    users: list[str]
+
+    def pressure(self, day: Period) -> int:
+        """GPU-seconds left per day of the time that is left; 0 outside of it."""
+        rest = self.project.end - day.start
+        return self.left * DAY // rest if self.project.start <= day.start and rest >= DAY else 0
+
+
+def jobs(scene: Scene, projects: Sequence[Project], persons: Sequence[Person]) -> tuple[Job, ...]:
+    """All jobs, in the order of submission, numbered from FIRST_NUMBER."""
+    unix_names = {person.handle: person.unix_name for person in persons}
+    made: list[Job] = []
+    for pool, total in zip(scene.system.pools, _totals(scene), strict=True):
+        budgets = [_budget(scene, project, unix_names) for project in projects if project.pool == pool.id]
+        made += _of_pool(scene, budgets, _daily(scene, total, CURVES[0 if pool is scene.system.pools[0] else 1]))
+    made.sort(key=lambda job: (job.sim.submit, job.sim.project, job.sim.gpus, job.sim.limit, job.user))
+    return tuple(replace(job, sim=replace(job.sim, job=str(FIRST_NUMBER + index))) for index, job in enumerate(made))
+
+
+# -- how much on which day
+
+
+def _totals(scene: Scene) -> tuple[int, ...]:
+    """What each pool wants in the year, in GPU-seconds."""
+    whole = scene.system.gpus() * scene.period.seconds * LOAD_PERCENT // 100
+    return split_by_weight(whole, [pool.weight for pool in scene.system.pools])
+
+
+def _daily(scene: Scene, total: int, curve: Sequence[tuple[int, int]]) -> Iterator[tuple[Period, int]]:
+    """Every day of the year with the GPU-seconds that are wanted on it; they add up to the total."""
+    calendar = list(days(scene.period, scene.factory.zone))
+    weights = [_height(curve, 1000 * index // len(calendar)) * _season(day)
+               * (RUSH_PERCENT if index >= len(calendar) - RUSH_DAYS else 100)
+               for index, (day, _) in enumerate(calendar)]
+    return zip((period for _, period in calendar), split_by_weight(total, weights), strict=True)
+
+
+def _height(curve: Sequence[tuple[int, int]], at: int) -> int:
+    """The height of a line of straight pieces, times 100."""
+    left, right = next(piece for piece in pairwise(curve) if at < piece[1][0])
+    return 100 * left[1] + 100 * (right[1] - left[1]) * (at - left[0]) // (right[0] - left[0])
+
+
+def _season(day: date) -> int:
+    quiet = next((percent for m, d, until_m, until_d, percent in QUIET
+                  if (m, d) <= (day.month, day.day) <= (until_m, until_d)), 100)
+    return quiet * (WEEKEND_PERCENT if day.weekday() >= 5 else 100)
+
+
+# -- which jobs
+
+
+def _budget(scene: Scene, project: Project, unix_names: dict[str, str]) -> _Budget:
+    rng = scene.rng
+    limit = rng.choices(*zip(*LIMITS, strict=True))[0]
+    return _Budget(project, project.grant_gpu_s, rng.choices(*zip(*NODES, strict=True))[0], limit,
+                   [unix_names[member] for member in project.members])
+
+
+def _of_pool(scene: Scene, budgets: Sequence[_Budget], wanted: Iterator[tuple[Period, int]]) -> Iterator[Job]:
+    """Jobs of a pool's projects until each day's amount is reached; what cannot be placed waits for the days after."""
+    open_amount = 0
+    for day, amount in wanted:
+        open_amount = min(open_amount, 3 * amount) + amount
+        while open_amount > 0:
+            weights = [budget.pressure(day) for budget in budgets]
+            if not any(weights):
+                break
+            budget = scene.rng.choices(budgets, weights)[0]
+            job = _job(scene, budget, day)
+            if job is None:
+                budget.left = 0
+                continue
+            budget.left -= job.sim.gpus * job.sim.run
+            open_amount -= job.sim.gpus * job.sim.run
+            yield job
+
+
+def _job(scene: Scene, budget: _Budget, day: Period) -> Job | None:
+    """A job of the project's kind that it can still pay for and end in time; None when there is none."""
+    submit = day.start + min(day.seconds - 1, _time_of_day(scene))
+    longest = min(LONGEST, scene.system.cluster.max_time)
+    usual = budget.limit if scene.rng.randrange(2) else scene.rng.choices(*zip(*LIMITS, strict=True))[0]
+    limit = longest * usual // 24 // 60 * 60
+    gpus, nodes = _size(scene, budget)
+    while (gpus * limit > budget.left or submit + limit > budget.project.end) and limit > HOUR // 2:
+        limit //= 2
+    while gpus * limit > budget.left and nodes > 1:
+        nodes //= 2
+        gpus = nodes * scene.system.gpus_per_node
+    limit = max(60, limit // 60 * 60)
+    if gpus * limit > budget.left or submit + limit > budget.project.end:
+        return None
+    ending, run = _ending(scene, limit)
+    sim = SimJob("", budget.project.pool, budget.project.code, submit, gpus, nodes, limit, run, _sites(scene, nodes),
+                 latest=budget.project.end - limit)
+    return Job(sim, scene.rng.choice(budget.users), ending)
+
+
+def _time_of_day(scene: Scene) -> int:
+    return scene.rng.choices(range(24), HOURS)[0] * HOUR + scene.rng.randrange(HOUR)
+
+
+def _size(scene: Scene, budget: _Budget) -> tuple[int, int]:
+    """GPUs and nodes: the project's usual size, now and then half or twice of it; at most most of the smallest site."""
+    system = scene.system
+    smallest = min(len(names) for names in system.node_names.values())
+    part = budget.thousandths if scene.rng.randrange(2) else scene.rng.choices(*zip(*NODES, strict=True))[0]
+    usual = smallest * part // 1000
+    nodes = min(max(1, smallest * 2 // 3), max(1, usual * scene.rng.choice((1, 2, 2, 2, 4)) // 2))
+    if system.charge == "gpu" and nodes == 1:
+        return scene.rng.randint(1, system.gpus_per_node), 1
+    return nodes * system.gpus_per_node, nodes
+
+
+def _sites(scene: Scene, nodes: int) -> tuple[str, ...]:
+    """Mostly any site, one of them preferred; one in five jobs has its data at one site and must run there."""
+    sites = list(scene.system.node_names)
+    scene.rng.shuffle(sites)
+    return tuple(sites[:1] if scene.rng.randrange(5) == 0 else sites)
+
+
+def _ending(scene: Scene, limit: int) -> tuple[Ending, int]:
+    """How the job ends, and after how many seconds."""
+    chance, rng = scene.rng.randrange(100), scene.rng
+    if chance < 5:
+        return "FAILED", max(1, limit * rng.randint(5, 300) // 1000 + rng.randrange(60))
+    if chance < 9:
+        return "TIMEOUT", limit
+    if chance < 12:
+        return "CANCELLED", limit * rng.randint(50, 900) // 1000
+    return "COMPLETED", limit * rng.randint(450, 990) // 1000 - rng.randrange(20)
