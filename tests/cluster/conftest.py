@@ -61,6 +61,16 @@ def place(clean_start: None) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def slurm(clean_start: None) -> Iterator[Lab]:
     """Two sites x 2 nodes x 4 GPUs, and two Unix users: `slurm.settings.users`."""
+    yield from _started()
+
+
+@pytest.fixture(scope="module")
+def own_slurm(clean_start: None) -> Iterator[Lab]:
+    """The same, for a module whose accounts would be in the way of others."""
+    yield from _started()
+
+
+def _started() -> Iterator[Lab]:
     for directory in _place():
         lab = Lab(Settings(directory, users=users_for(directory)))
         lab.start()

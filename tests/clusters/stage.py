@@ -49,7 +49,7 @@ def job(local: LocalCluster, number: str) -> Job:
     return next(one for one in local.jobs() if one.job == number)
 
 
-def until(local: LocalCluster, number: str, *states: str, seconds: float = 8) -> Job:
+def until(local: LocalCluster, number: str, *states: str, seconds: float = 20) -> Job:
     """Tick until the job is in one of the states."""
     def look() -> Job | None:
         tick(local)
@@ -58,7 +58,7 @@ def until(local: LocalCluster, number: str, *states: str, seconds: float = 8) ->
     return eventually(look, seconds)
 
 
-def eventually(look: Callable[[], T | None], seconds: float = 8) -> T:
+def eventually(look: Callable[[], T | None], seconds: float = 20) -> T:
     """Look again until there is an answer."""
     deadline = time.monotonic() + seconds
     while (found := look()) is None:

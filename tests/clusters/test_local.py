@@ -79,7 +79,7 @@ def test_limits_cancelling_and_nothing_of_a_job_survives_it(local):
     assert (until(local, "2", "CANCELLED").exit_code, job(local, later).state) == (143, "CANCELLED")
     assert until(local, "3", "COMPLETED").reason == "ended well"
     stopped = until(local, "1", "TIMEOUT")
-    assert 3 <= stopped.ended - stopped.started <= 5, "one second, two of grace, then the end"
+    assert 3 <= stopped.ended - stopped.started <= 6, "one second, two of grace, then the end"
     assert (local.output("1"), stopped.exit_code) == ("begun\n", 137)
     assert eventually(lambda: not any(keepers(local, number) for number in ("1", "2", "3")) or None, seconds=0.5)
     with pytest.raises(Refused, match="has ended already"):
@@ -161,9 +161,10 @@ def test_a_dead_keeper_is_a_node_failure_and_its_processes_are_swept_away(local)
     eventually(lambda: len(keepers(local, "1")) >= 4 or None)
     time.sleep(1.2)
     os.kill(keepers(local, "1")[0], signal.SIGKILL)
+    killed = int(time.time())
     gone = until(local, "1", "NODE_FAIL")
     assert keepers(local, "1") == []
-    assert gone.ended - gone.started in (1, 2), "the last sign of life"
+    assert gone.started + 1 <= gone.ended <= killed, "the last sign of life"
     assert until(local, "2", "COMPLETED").started >= gone.ended
     assert [row["State"] for row in rows(local, since=int(time.time()) - 1)] == ["NODE_FAIL", "COMPLETED"]
 

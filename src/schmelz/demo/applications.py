@@ -37,7 +37,7 @@ class Draft:
 
 def drafts(scene: Scene, organisations: Sequence[Organisation]) -> tuple[Draft, ...]:
     """All applications of the year with their sizes, in the order of submission."""
-    made = tuple(_placed(scene, organisations))
+    made = _placed(scene, organisations)
     sized = [draft for pool in scene.system.pools
              for draft in _sized(scene, pool.weight, [draft for draft in made if draft.mode.pool == pool.id])]
     return tuple(sorted(sized, key=lambda draft: (draft.submitted, draft.organisation.name, draft.mode.id)))
@@ -46,19 +46,18 @@ def drafts(scene: Scene, organisations: Sequence[Organisation]) -> tuple[Draft, 
 # -- when, in which mode, by whom
 
 
-def _placed(scene: Scene, organisations: Sequence[Organisation]) -> Iterator[Draft]:
-    """In the order of the wished starts, so that an award is known to those who come after it."""
-    awards: list[Draft] = []
+def _placed(scene: Scene, organisations: Sequence[Organisation]) -> list[Draft]:
+    """In the order of the wished starts, so that those who come later know who was there before."""
+    made: list[Draft] = []
     for number, (wish, outcome, pool) in enumerate(sorted(_wishes(scene))):
         usable = [mode for mode in offered(scene.factory) if mode.pool == pool
                   and (outcome != "pending" or _is_simple(mode))]
         turn = number % max(1, len(usable))
         for mode in usable[turn:] + usable[:turn]:
-            if choices := _applicants(scene, mode, organisations, awards):
-                draft = _draft(scene, mode, scene.rng.choice(choices), outcome, wish)
-                awards += [draft] if outcome == "awarded" else []
-                yield draft
+            if choices := _applicants(scene, mode, organisations, made):
+                made.append(_draft(scene, mode, scene.rng.choice(choices), outcome, wish))
                 break
+    return made
 
 
 def _wishes(scene: Scene) -> Iterator[tuple[int, Outcome, str]]:
@@ -69,7 +68,8 @@ def _wishes(scene: Scene) -> Iterator[tuple[int, Outcome, str]]:
             for index in range(number):
                 part = (1000 * index + scene.rng.randrange(900)) // number
                 part = 80 + part * 84 // 100 if pool is scene.system.pools[0] else part * 102 // 100 - 100
-                yield scene.period.start + scene.period.seconds // 1000 * part, outcome, pool.id
+                wish = scene.period.start + scene.period.seconds // 1000 * part
+                yield scene.period.end if outcome == "pending" else wish, outcome, pool.id
 
 
 def _is_simple(mode: Mode) -> bool:
@@ -78,14 +78,18 @@ def _is_simple(mode: Mode) -> bool:
 
 
 def _applicants(scene: Scene, mode: Mode, organisations: Sequence[Organisation],
-                awards: Sequence[Draft]) -> list[Organisation]:
-    """Who may apply in the mode now. A mode for newcomers takes these; the others leave them to it where they can."""
-    fitting = [one for one in organisations[STORY:] if _fits(scene, mode, one) and not _too_commercial(scene, mode, one, awards)]
-    known = {draft.organisation.name for draft in awards}
+                earlier: Sequence[Draft]) -> list[Organisation]:
+    """Who may apply in the mode now. Newcomers who were in a mode for newcomers are left out of all others."""
+    awards = [draft for draft in earlier if draft.outcome == "awarded"]
+    fitting = [one for one in organisations[STORY:]
+               if _fits(scene, mode, one) and not _too_commercial(scene, mode, one, awards)]
     if mode.limits.first_award_only:
+        known = {draft.organisation.name for draft in awards}
         return [one for one in fitting if one.name not in known]
-    newcomers = [other for other in offered(scene.factory) if other.limits.first_award_only]
-    return [one for one in fitting if not any(_fits(scene, other, one) for other in newcomers)] or fitting
+    newcomers = {draft.organisation.name for draft in earlier if draft.mode.limits.first_award_only}
+    others = [one for one in fitting if one.name not in newcomers]
+    doors = [other for other in offered(scene.factory) if other.limits.first_award_only]
+    return [one for one in others if not any(_fits(scene, door, one) for door in doors)] or others
 
 
 def _fits(scene: Scene, mode: Mode, organisation: Organisation) -> bool:

@@ -109,11 +109,10 @@ def _decide(factory: Factory, application: Application, code: str, project: Proj
         return
     calls.propose(factory, code, signers[0], gpu_hours=application.award_gpu_hours, because=application.reason)
     for signer in signers[1:]:
-        calls.sign(factory, code, signer)
+        calls.sign(factory, code, signer, start=project.start)
     opened = PortalProject.objects.get(application=code)
-    if opened.code != project.code:
-        raise AssertionError(f"the year says {project.code}, the portal {opened.code}")
-    PortalProject.objects.filter(pk=opened.pk).update(start=project.start, end=project.end)
+    if (opened.code, opened.end) != (project.code, project.end):
+        raise AssertionError(f"the year says {project.code} until {project.end}, the portal {opened.code} until {opened.end}")
     leader = by_handle(application.applicant)
     for handle in project.members[1:]:
         add_member(factory, opened, by_handle(handle), actor=leader)

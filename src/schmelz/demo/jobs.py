@@ -23,9 +23,10 @@ RUSH_DAYS, RUSH_PERCENT = 42, 160
 QUIET = ((7, 13, 8, 31, 60), (12, 20, 12, 31, 55), (1, 1, 1, 6, 55))
 WEEKEND_PERCENT = 45
 HOURS = (1, 1, 1, 1, 1, 1, 2, 4, 8, 12, 13, 12, 8, 11, 13, 12, 10, 8, 5, 4, 3, 3, 2, 2)
-NODES = ((32, 1), (63, 3), (127, 5), (190, 5), (254, 4), (381, 2), (508, 1))
-LIMITS = ((4, 1), (6, 2), (12, 5), (18, 4), (24, 6))
-LONGEST = 48 * HOUR
+# (thousandths of the smallest site, how often), (parts of 24 of the longest limit, how often)
+NODES = ((32, 2), (63, 4), (127, 5), (190, 4), (254, 3), (381, 2), (508, 1))
+LIMITS = ((2, 1), (4, 3), (6, 4), (12, 5), (18, 3), (24, 3))
+MINUTE, SHORTEST, LONGEST = 60, 600, 48 * HOUR
 
 
 @dataclass
@@ -67,9 +68,9 @@ def _totals(scene: Scene) -> tuple[int, ...]:
 def _daily(scene: Scene, total: int, curve: Sequence[tuple[int, int]]) -> Iterator[tuple[Period, int]]:
     """Every day of the year with the GPU-seconds that are wanted on it; they add up to the total."""
     calendar = list(days(scene.period, scene.factory.zone))
-    weights = [_height(curve, 1000 * index // len(calendar)) * _season(day)
+    weights = [_height(curve, 1000 * index // len(calendar)) * _season(day) * part.seconds
                * (RUSH_PERCENT if index >= len(calendar) - RUSH_DAYS else 100)
-               for index, (day, _) in enumerate(calendar)]
+               for index, (day, part) in enumerate(calendar)]
     return zip((period for _, period in calendar), split_by_weight(total, weights), strict=True)
 
 
@@ -89,10 +90,13 @@ def _season(day: date) -> int:
 
 
 def _budget(scene: Scene, project: Project, unix_names: dict[str, str]) -> _Budget:
-    rng = scene.rng
-    limit = rng.choices(*zip(*LIMITS, strict=True))[0]
-    return _Budget(project, project.grant_gpu_s, rng.choices(*zip(*NODES, strict=True))[0], limit,
-                   [unix_names[member] for member in project.members])
+    users = [unix_names[member] for member in project.members]
+    return _Budget(project, project.grant_gpu_s, _drawn(scene, NODES), _drawn(scene, LIMITS), users)
+
+
+def _drawn(scene: Scene, table: Sequence[tuple[int, int]]) -> int:
+    """One of the values, the more often the larger its weight."""
+    return scene.rng.choices([value for value, _ in table], [weight for _, weight in table])[0]
 
 
 def _of_pool(scene: Scene, budgets: Sequence[_Budget], wanted: Iterator[tuple[Period, int]]) -> Iterator[Job]:
@@ -116,42 +120,45 @@ def _of_pool(scene: Scene, budgets: Sequence[_Budget], wanted: Iterator[tuple[Pe
 
 def _job(scene: Scene, budget: _Budget, day: Period) -> Job | None:
     """A job of the project's kind that it can still pay for and end in time; None when there is none."""
-    submit = day.start + min(day.seconds - 1, _time_of_day(scene))
-    longest = min(LONGEST, scene.system.cluster.max_time)
-    usual = budget.limit if scene.rng.randrange(2) else scene.rng.choices(*zip(*LIMITS, strict=True))[0]
-    limit = longest * usual // 24 // 60 * 60
+    submit = day.start + _time_of_day(scene, day)
     gpus, nodes = _size(scene, budget)
-    while (gpus * limit > budget.left or submit + limit > budget.project.end) and limit > HOUR // 2:
-        limit //= 2
+    limit = _limit(scene, budget)
     while gpus * limit > budget.left and nodes > 1:
         nodes //= 2
         gpus = nodes * scene.system.gpus_per_node
-    limit = max(60, limit // 60 * 60)
-    if gpus * limit > budget.left or submit + limit > budget.project.end:
+    limit = min(limit, budget.left // gpus, budget.project.end - submit) // MINUTE * MINUTE
+    if limit < SHORTEST:
         return None
     ending, run = _ending(scene, limit)
-    sim = SimJob("", budget.project.pool, budget.project.code, submit, gpus, nodes, limit, run, _sites(scene, nodes),
+    sim = SimJob("", budget.project.pool, budget.project.code, submit, gpus, nodes, limit, run, _sites(scene),
                  latest=budget.project.end - limit)
     return Job(sim, scene.rng.choice(budget.users), ending)
 
 
-def _time_of_day(scene: Scene) -> int:
-    return scene.rng.choices(range(24), HOURS)[0] * HOUR + scene.rng.randrange(HOUR)
+def _time_of_day(scene: Scene, day: Period) -> int:
+    """Seconds since the day began, mostly in working hours; days may be cut short."""
+    seconds = scene.rng.choices(range(24), HOURS)[0] * HOUR + scene.rng.randrange(HOUR)
+    return seconds if seconds < day.seconds else scene.rng.randrange(day.seconds)
 
 
 def _size(scene: Scene, budget: _Budget) -> tuple[int, int]:
-    """GPUs and nodes: the project's usual size, now and then half or twice of it; at most most of the smallest site."""
+    """GPUs and nodes: the project's usual size or another, now and then half or twice of it; at most 2/3 of a site."""
     system = scene.system
     smallest = min(len(names) for names in system.node_names.values())
-    part = budget.thousandths if scene.rng.randrange(2) else scene.rng.choices(*zip(*NODES, strict=True))[0]
-    usual = smallest * part // 1000
-    nodes = min(max(1, smallest * 2 // 3), max(1, usual * scene.rng.choice((1, 2, 2, 2, 4)) // 2))
+    part = budget.thousandths if scene.rng.randrange(2) else _drawn(scene, NODES)
+    wished = smallest * part // 1000 * scene.rng.choice((1, 2, 2, 2, 4)) // 2
+    nodes = max(1, min(smallest * 2 // 3, wished))
     if system.charge == "gpu" and nodes == 1:
         return scene.rng.randint(1, system.gpus_per_node), 1
     return nodes * system.gpus_per_node, nodes
 
 
-def _sites(scene: Scene, nodes: int) -> tuple[str, ...]:
+def _limit(scene: Scene, budget: _Budget) -> int:
+    usual = budget.limit if scene.rng.randrange(2) else _drawn(scene, LIMITS)
+    return min(LONGEST, scene.system.cluster.max_time) * usual // 24
+
+
+def _sites(scene: Scene) -> tuple[str, ...]:
     """Mostly any site, one of them preferred; one in five jobs has its data at one site and must run there."""
     sites = list(scene.system.node_names)
     scene.rng.shuffle(sites)

@@ -48,9 +48,8 @@ def pool_of(account: str, system: System, projects: Mapping[str, str]) -> str:
         return projects[account]
     if system.overhead and any(fnmatchcase(account, pattern) for pattern in system.overhead.accounts):
         return OVERHEAD
-    exact = (pool.id for pool in system.pools if pool.account == account)
-    matched = (pool.id for pool in system.pools if any(fnmatchcase(account, pattern) for pattern in pool.accounts))
-    return next(exact, None) or next(matched, UNASSIGNED)
+    return next((pool.id for pool in system.pools if account == pool.account
+                 or any(fnmatchcase(account, pattern) for pattern in pool.accounts)), UNASSIGNED)
 
 
 def _pools(runs: pl.DataFrame, systems: Mapping[str, System], projects: Mapping[str, str]) -> pl.DataFrame:
@@ -116,7 +115,7 @@ class Places:
             low, _, high = piece.partition("-")
             first, last = head + low + tail, head + (high or low) + tail
             distance = self.rank.get(last, -1) - self.rank.get(first, -1)
-            if first not in self.rank or distance != int(high or low) - int(low):
+            if first not in self.rank or distance != int(high or low) - int(low) or distance < 0:
                 return None
             sites.add(self.site_of_node[first])
             count += distance + 1

@@ -88,7 +88,7 @@ def of_query(request: HttpRequest, rows: "QuerySet[Any]", *, choices: Mapping[st
         for column in searched:
             wanted |= Q(**{f"{column}__icontains": search})
         found = found.filter(wanted)
-    found = found.order_by(sort, "pk")
+    found = found.order_by(sort, "-pk" if sort.startswith("-") else "pk")
     total = found.count()
     part = found if whole else found[(page - 1) * PAGE: page * PAGE]
     return Listing(list(part), total, page, search, sort, kept)

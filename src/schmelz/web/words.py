@@ -43,6 +43,7 @@ GLOSSARY: MappingProxyType[str, str] = MappingProxyType({
     "share error": "How far the pools' use lies from their shares; only defined while every pool asks for its share.",
     "shortfall": "What a pool asked for within its entitlement, and the machine could have given but did not. It is promised to be 0.",
     "site": "A data centre.",
+    "used": "GPUs that jobs had; held GPUs included where whole nodes are charged.",
     "time limit": "The job is stopped after this time; a shorter limit starts sooner.",
     "working day": "Monday to Friday in the factory's zone, without its public holidays.",
 })
@@ -50,17 +51,18 @@ GLOSSARY: MappingProxyType[str, str] = MappingProxyType({
 
 def number(value: int) -> str:
     """A whole number with thin spaces."""
-    return f"{value:,}".replace(",", THIN)
+    return f"{value:,}".replace(",", THIN).replace("-", "\u2212")
 
 
 def gpu_time(gpu_seconds: int) -> str:
     """GPU-seconds as people read them, with their unit."""
     size = abs(gpu_seconds)
+    sign = "\u2212" if gpu_seconds < 0 else ""
     if size >= 100 * HOUR:
-        return f"{hours(gpu_seconds)} GPU-hours"
+        return f"{sign}{hours(size)} GPU-hours"
     if 0 < size < HOUR:
-        return counted(gpu_seconds, "GPU-second")
-    return f"{gpu_seconds / HOUR:.2f} GPU-hours" if gpu_seconds else "0 GPU-hours"
+        return sign + counted(size, "GPU-second")
+    return f"{sign}{size / HOUR:.2f} GPU-hours" if size else "0 GPU-hours"
 
 
 def counted(count: int, one: str) -> str:

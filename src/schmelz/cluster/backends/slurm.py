@@ -38,6 +38,7 @@ RECORDS = ("sacct", "-a", "-D", "-X", "-P", "--noconvert", "-E", "now+52weeks", 
 EVENTS = ("sacctmgr", "-P", "show", "event", "format=cluster,nodename,state,start,end,reason")
 USERS = ("sacctmgr", "-P", "show", "user", "withassoc", "format=user,defaultaccount,account,cluster")
 CLUSTERS = ("sacctmgr", "-nP", "show", "cluster", "format=cluster")
+CONTROLLER = ("scontrol", "show", "config")
 
 
 class SlurmCluster:
@@ -59,8 +60,9 @@ class SlurmCluster:
         ours = {account.name for account in stand.observed.accounts}
         self._only_ours(stand, [account.name for account in accounts])
         new = [account for account in accounts if account.name not in ours]
-        self._all_there("parent", {account.parent for account in new} - {account.name for account in new} - stand.here)
-        self._all_there("account", {member.account for member in members} - {account.name for account in new} - ours)
+        named = {account.name for account in new}
+        self._parents_there({account.parent for account in new} - named - stand.here)
+        self._ours_there({member.account for member in members} - named - ours)
         joining = set(members) - set(stand.observed.members)
         if new or joining:
             ask(write.LOAD, text=write.load_file(self._name, new, joining), patience=LONG_PATIENCE)
@@ -70,8 +72,8 @@ class SlurmCluster:
         stand = self._stand()
         there = {account.name: account for account in stand.observed.accounts}
         self._only_ours(stand, [account.name for account in accounts])
-        self._all_there("account", {account.name for account in accounts} - set(there))
-        self._all_there("parent", {account.parent for account in accounts} - stand.here)
+        self._ours_there({account.name for account in accounts} - set(there))
+        self._parents_there({account.parent for account in accounts} - stand.here)
         pairs = [(there[account.name], account) for account in accounts if there[account.name] != account]
         for command in write.moves(self._name, pairs):
             ask(command, patience=LONG_PATIENCE)
@@ -117,9 +119,13 @@ class SlurmCluster:
             raise ClusterError(f"{', '.join(taken)}: on the cluster without our mark, so left alone; to hand an "
                                f"account over: sacctmgr modify account {taken[0]} set organization={MARK}")
 
-    def _all_there(self, what: str, missing: set[str]) -> None:
+    def _ours_there(self, missing: set[str]) -> None:
         if missing:
-            raise ClusterError(f"{what} {', '.join(sorted(missing))}: is not on the cluster {self._name}")
+            raise ClusterError(f"account {', '.join(sorted(missing))}: is not one of ours on {self._name}")
+
+    def _parents_there(self, missing: set[str]) -> None:
+        if missing:
+            raise ClusterError(f"parent {', '.join(sorted(missing))}: is not on the cluster {self._name}")
 
     def _compare(self, accounts: Sequence[Account], present: Set[Member] = frozenset(),
                  absent: Set[Member] = frozenset()) -> None:
@@ -202,7 +208,7 @@ class SlurmCluster:
     def _know_controller(self) -> None:
         """sbatch sends to whatever controller Slurm's file names: it must be that of our cluster. Asked once."""
         if "controller" not in self._checked:
-            lines = ask(("scontrol", "show", "config")).decode("utf-8", "replace").splitlines()
+            lines = ask(CONTROLLER).decode("utf-8", "replace").splitlines()
             name = next((line.partition("=")[2].strip() for line in lines if line.startswith("ClusterName ")), "")
             if name != self._name:
                 raise ClusterError(f"the controller is that of the cluster {name!r}, not of {self._name!r}")

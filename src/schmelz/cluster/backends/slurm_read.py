@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from schmelz.cluster.backends.slurm_call import TIME_FORMAT
 from schmelz.cluster.backends.slurm_words import BY_STATE, REASONS, STATES
-from schmelz.cluster.model import MARK, Account, ClusterError, Job, Member, Observed
+from schmelz.cluster.model import MARK, Account, ClusterError, Job, JobState, Member, Observed
 from schmelz.policy.nodes import expand_nodes
 from schmelz.policy.system import System
 
@@ -36,12 +36,11 @@ _LIMIT = re.compile(r"(?:([0-9]+)-)?(?:([0-9]+):)?([0-9]+):([0-9]+)")
 
 @dataclass(frozen=True)
 class Stand:
-    """Everything that one read says: ours, former members, and every account name that is taken."""
+    """Everything that one read says: what is ours, former members, and the names of all accounts of this cluster."""
 
     observed: Observed
     former: frozenset[Member]
     here: frozenset[str]
-    taken: frozenset[str]
 
 
 def table(source: bytes, columns: Sequence[str], what: str) -> list[dict[str, str]]:
@@ -80,14 +79,14 @@ def stand(source: bytes, cluster: str) -> Stand:
     former = frozenset(_member(row) for row in members if row["MaxSubmit"] == "0")
     present = tuple(sorted({_member(row) for row in members} - former))
     foreign = {row["Account"] for row in every if row["Org"] != MARK} - {ROOT}
-    return Stand(Observed(cluster, accounts, present, tuple(sorted(foreign))), former, here,
-                 frozenset(row["Account"] for row in every))
+    return Stand(Observed(cluster, accounts, present, tuple(sorted(foreign))), former, here)
 
 
 def _account(row: Row, here: frozenset[str]) -> Account:
     if row["ParentName"] not in here:
         raise ClusterError(f"account {row['Account']}: its parent {row['ParentName']!r} is not in the answer")
-    return Account(row["Account"], row["ParentName"], _number(row, "Share"), _budget(row["GrpTRESMins"]),
+    shares = 0 if row["Share"] == "parent" else _number(row, "Share")  # somebody set it by hand; we never do
+    return Account(row["Account"], row["ParentName"], shares, _budget(row["GrpTRESMins"]),
                    row["GrpSubmit"] != "0")
 
 
@@ -139,8 +138,8 @@ def _of_cluster(rows: list[dict[str, str]], column: str, system: System) -> list
 def _queued(row: Row, system: System) -> Job:
     state = STATES.get(row["STATE"], "RUNNING")
     live, waits = state in ("PENDING", "RUNNING"), state == "PENDING"
-    status = _number(row, "EXIT_CODE")
-    code = None if live else (status >> 8 or (128 + (status & 127) if status & 127 else 0))
+    status = _number(row, "EXIT_CODE")  # as wait(2) gives it
+    code = _code(state, status >> 8, status & 127)
     return Job(
         row["JOBID"], row["ACCOUNT"], row["USER"], state, gpus(row["TRES_ALLOC"]), _number(row, "NODES"),
         _limit(row["TIME_LIMIT"], system), _instant(row["SUBMIT_TIME"]) or 0,
@@ -153,13 +152,20 @@ def _recorded(row: Row, system: System) -> Job:
     word = row["State"].partition(" ")[0]  # "CANCELLED by 1001"
     state = STATES.get(word, "FAILED")
     status, _, signal = row["ExitCode"].partition(":")
-    code = int(status or 0) or (128 + int(signal) if signal.strip("0") else 0)
+    code = _code(state, int(status or 0), int(signal or 0))
     nodes = "" if row["NodeList"] in ("None assigned", "None") else row["NodeList"]
     return Job(
         row["JobIDRaw"], row["Account"], row["User"], state, gpus(row["AllocTRES"] or row["ReqTRES"]),
         _number(row, "NNodes"), _limit(row["Timelimit"], system), _instant(row["Submit"]) or 0,
         _start(row["Start"], nodes), _instant(row["End"]), site(nodes, row["Partition"], system), nodes,
         how(word, code), code)
+
+
+def _code(state: JobState, status: int, signal: int) -> int | None:
+    """A shell's exit code; none for a job that somebody else ended: there controller and accounting disagree."""
+    if state not in ("COMPLETED", "FAILED"):
+        return None
+    return status or (128 + signal if signal else 0)
 
 
 def _waiting(row: Row) -> str:

@@ -113,8 +113,8 @@ def propose(factory: Factory, code: str, person: Person, *, gpu_hours: int, beca
     return _move(factory, code, "propose", person, reason, write)
 
 
-def sign(factory: Factory, code: str, person: Person, *, because: str = "") -> Application:
-    """The next signer signs; with the last signature the award becomes a project."""
+def sign(factory: Factory, code: str, person: Person, *, because: str = "", start: int | None = None) -> Application:
+    """The next signer signs; with the last signature the award becomes a project, which begins at `start` (default: now)."""
     application = Application.objects.filter(code=code).get()
     pool = _pool(factory, application)
     signed = signatures(application)
@@ -130,16 +130,15 @@ def sign(factory: Factory, code: str, person: Person, *, because: str = "") -> A
             turn_letters(application, pool.signers[len(signed) + 1])
             return {"role": role}
         application.decided = now()
-        project = _open(factory, application)
+        project = _open(factory, application, start or now())
         awarded_letter(factory, application, project)
         return {"role": role, "project": project.code, "gpu_hours": application.award_gpu_hours}
 
     return _move(factory, code, "award" if last else "countersign", person, because.strip()[:2000], write)
 
 
-def _open(factory: Factory, application: Application) -> Project:
+def _open(factory: Factory, application: Application, start: int) -> Project:
     assert application.award_gpu_hours is not None
-    start = now()
     project = Project(
         title=application.title, system=application.system, pool=application.pool, mode=application.mode,
         application=application.code, organisation=application.organisation, category=application.category,

@@ -11,7 +11,7 @@ from schmelz.policy.schema import Factory
 from schmelz.portal.calls import actions
 from schmelz.portal.calls.models import Application
 from schmelz.portal.calls.queries import findings, relations, turn, visible_to
-from schmelz.portal.calls.states import TRANSITIONS, WAITING, ApplicationState
+from schmelz.portal.calls.states import WAITING, ApplicationState
 from schmelz.portal.clock import now
 from schmelz.portal.ledger.models import Event
 from schmelz.portal.ledger.queries import story
@@ -28,7 +28,8 @@ from schmelz.web.listing import as_csv, of_query, wants_csv
 LIGHTS = {ApplicationState.SUBMITTED: "", ApplicationState.PROPOSED: "warn", ApplicationState.AWARDED: "ok",
           ApplicationState.REFUSED: "stop", ApplicationState.WITHDRAWN: ""}
 CSV = ("application", "mode", "pool", "organisation", "title", "gpu_hours", "state", "submitted", "due", "award_gpu_hours")
-MOVES = {f"application.{row.name}": row.sentence for row in TRANSITIONS} | {"application.submit": "It was received."}
+MOVES = {"submit": "Received", "propose": "Award proposed", "countersign": "Signed", "award": "Signed by all: awarded",
+         "refuse": "Refused", "withdraw": "Taken back"}
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def one(request: HttpRequest, application: Application) -> HttpResponse:
 
 
 def _story(application: Application) -> list[Step]:
-    return [Step(event, MOVES.get(event.kind, event.kind), json.loads(event.data).get("gpu_hours"))
+    return [Step(event, MOVES.get(event.kind.removeprefix("application."), event.kind), json.loads(event.data).get("gpu_hours"))
             for event in story(f"application:{application.code}")]
 
 

@@ -1,6 +1,6 @@
 """Open calls, and applying: every access mode with its state, and its form with each question."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -148,7 +148,19 @@ def preview(policy: Factory, mode: Mode, person: Person, answers: Mapping[str, A
                    gpu_hours=whole("gpu_hours"), months=whole("months"),
                    founded=whole("founded", known.founded if known else None),
                    statements=frozenset(answers.get("statements", ())), inference_percent=whole("inference_percent"))
-    return assess(policy, mode, _system(policy, mode, answers), said, local_date(now(), policy.zone).year)
+    found = assess(policy, mode, _system(policy, mode, answers), said, local_date(now(), policy.zone).year)
+    return (*(f for f in found if f.rule not in mode.statements), *_declared(mode, found))
+
+
+def _declared(mode: Mode, found: Sequence[Finding]) -> Iterator[Finding]:
+    """The declarations as one line while the form is being filled in: not yet declared is no refusal."""
+    said = [f for f in found if f.rule in mode.statements]
+    missing = sum(f.verdict != "yes" for f in said)
+    if missing:
+        because = f"{missing} of {counted(len(said), 'declaration')} {'is' if missing == 1 else 'are'} still to be made."
+        yield Finding("statements", "unknown", because, "Tick them, if they are true.")
+    elif said:
+        yield Finding("statements", "yes", "Everything that is asked was declared.")
 
 
 def _system(policy: Factory, mode: Mode, answers: Mapping[str, Any]) -> System:

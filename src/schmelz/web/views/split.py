@@ -22,7 +22,6 @@ from schmelz.web.band import band, gauge_of, legend, shares, split_of
 from schmelz.web.guard import needs, the_system
 from schmelz.web.listing import as_csv, chosen, wants_csv
 
-AWAY = ("down", "maintenance", "drained")
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,12 @@ class Line:
 
 
 SUPPLY: tuple[tuple[str, str, Callable[[Supply], int]], ...] = (
-    ("used", "own", lambda s: s.used), ("held", "held", lambda s: s.held), ("idle", "avoidable idle", lambda s: s.idle),
-    ("idle in a reservation", "avoidable idle", lambda s: s.reserved_idle), ("down", "drained", lambda s: s.down),
-    ("maintenance", "drained", lambda s: s.maintenance), ("drained", "drained", lambda s: s.drained),
-    ("less: claimed beyond what is installed", "installed", lambda s: -s.excess),
+    ("used", "", lambda s: s.used), ("held", "held", lambda s: s.held), ("idle", "", lambda s: s.idle),
+    ("idle in a reservation", "", lambda s: s.reserved_idle), ("down", "", lambda s: s.down),
+    ("maintenance", "", lambda s: s.maintenance), ("drained", "drained", lambda s: s.drained),
+    ("less: claimed beyond what is installed", "", lambda s: -s.excess),
 )
-POOLS = (("entitlement", "entitlement", "entitlement_gpu_s", True), ("used", "own", "used_gpu_s", True),
+POOLS = (("entitlement", "entitlement", "entitlement_gpu_s", True), ("used", "used", "used_gpu_s", True),
          ("own", "own", "own_gpu_s", False), ("borrowed", "borrowed", "borrowed_gpu_s", False),
          ("returned", "returned", "returned_gpu_s", False), ("lent", "lent", "lent_gpu_s", False),
          ("demand", "demand", "demand_gpu_s", False), ("shortfall", "shortfall", "shortfall_gpu_s", True),
@@ -88,8 +87,8 @@ def _supply(split: Split, sites: Sequence[str]) -> list[Line]:
     supplies = [site.supply for site in shown] + ([split.supply] if len(sites) > 1 else [])
     installed = [site.installed_gpu_s for site in shown] + ([split.installed_gpu_s] if len(sites) > 1 else [])
     lines = [Line(words, term, False, tuple(of(s) for s in supplies)) for words, term, of in SUPPLY]
-    return [*(line for line in lines if line.words[:4] != "less" or any(line.numbers)),
-            Line("installed", "installed", True, tuple(installed))]
+    shown_lines = lines if any(lines[-1].numbers) else lines[:-1]
+    return [*shown_lines, Line("installed", "installed", True, tuple(installed))]
 
 
 def _pool_rows(split: Split, pools: Sequence[str]) -> list[Line]:
@@ -106,7 +105,7 @@ def _use_by_site(split: Split, system: System, sites: Iterable[str], pools: Iter
     names = [*pools, *sorted({pool for pool, _ in numbers} - {pool.id for pool in system.pools})]
     where = list(sites)
     rows = [(name, [numbers.get((name, site), 0) for site in where]) for name in names]
-    return [Line(name, "own", False, tuple([*row, sum(row)] if len(where) > 1 else row)) for name, row in rows]
+    return [Line(name, "", False, tuple([*row, sum(row)] if len(where) > 1 else row)) for name, row in rows]
 
 
 def _windows() -> list[str]:
