@@ -29,9 +29,14 @@ ACCOUNTS = (EUROHPC, NATIONAL, P1, P2)
 
 def system_of(lab: Lab, **changes: object) -> System:
     sites = ("bissen", "bettembourg")
-    return factory(**{"sites": {site: ",".join(lab.settings.nodes_of(site)) for site in sites},
-                      "cluster": {"backend": "slurm", "name": lab.settings.name},
-                      "partitions": {site: [site] for site in sites}, **changes}).systems[0]
+    return factory(
+        **{
+            "sites": {site: ",".join(lab.settings.nodes_of(site)) for site in sites},
+            "cluster": {"backend": "slurm", "name": lab.settings.name},
+            "partitions": {site: [site] for site in sites},
+            **changes,
+        }
+    ).systems[0]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -108,9 +113,12 @@ def test_an_empty_cluster_is_seen_as_one_and_a_wrong_one_is_not(cluster: SlurmCl
 
 def everything(lab: Lab) -> list[str]:
     """What the data base holds, also of what is not ours."""
-    return [f"{what}: {row}" for what, columns in (
-        ("assoc", "account,user,share,grptresmins,grpwall"), ("account", "account,descr,org"), ("user", "user,defaultaccount"))
-        for row in rows(lab, what, columns)]
+    tables = {
+        "assoc": "account,user,share,grptresmins,grpwall",
+        "account": "account,descr,org",
+        "user": "user,defaultaccount",
+    }
+    return [f"{what}: {row}" for what, columns in tables.items() for row in rows(lab, what, columns)]
 
 
 def test_new_accounts_leave_everybody_elses_alone(cluster: SlurmCluster, own_slurm: Lab, anna: str, bruno: str) -> None:
@@ -131,17 +139,21 @@ def test_new_accounts_leave_everybody_elses_alone(cluster: SlurmCluster, own_slu
 
 def test_a_foreign_account_is_never_taken_over(cluster: SlurmCluster) -> None:
     before = cluster.observe()
-    for call in (lambda: cluster.create([Account("chem", "root")], []),
-                 lambda: cluster.change([Account("chem", "root", 1)]),
-                 lambda: cluster.remove([Member("anna", "chem")])):
+    for call in (
+        lambda: cluster.create([Account("chem", "root")], []),
+        lambda: cluster.change([Account("chem", "root", 1)]),
+        lambda: cluster.remove([Member("anna", "chem")]),
+    ):
         with pytest.raises(ClusterError, match="chem: on the cluster without our mark"):
             call()
     assert cluster.observe() == before
 
 
 def test_values_are_set_lifted_and_moved(cluster: SlurmCluster) -> None:
-    wanted = (replace(P1, parent="national", shares=3, gpu_minutes=None, open=False),
-              replace(P2, gpu_minutes=0, open=False))
+    wanted = (
+        replace(P1, parent="national", shares=3, gpu_minutes=None, open=False),
+        replace(P2, gpu_minutes=0, open=False),
+    )
     cluster.change(wanted)
     assert cluster.observe().accounts == (EUROHPC, NATIONAL, *wanted)
     cluster.change([P1, P2])
@@ -167,14 +179,22 @@ def test_apply_reaches_the_decisions_and_then_has_nothing_to_do(cluster: SlurmCl
 # -- jobs
 
 
-def test_a_job_runs_as_its_owner_with_a_login_environment_even_under_srun(cluster: SlurmCluster, anna: str) -> None:
-    os.environ["SCHMELZ_SECRET"] = "ours"
+def test_a_job_runs_as_its_owner_with_a_login_environment_even_under_srun(
+    cluster: SlurmCluster, anna: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCHMELZ_SECRET", "ours")
     number = cluster.submit(request(anna, "id -un; echo [$SCHMELZ_SECRET]; srun sh -c 'echo $SLURM_GPUS_ON_NODE'; pwd"))
     until(lambda: job(cluster, number).state == "COMPLETED")
     assert cluster.output(number) == f"{anna}\n[]\n1\n/tmp\n"
     done = job(cluster, number)
     assert (done.account, done.user, done.gpus, done.site, done.reason, done.exit_code) == (
-        "p200001", anna, 1, "bissen", "ended well", 0)
+        "p200001",
+        anna,
+        1,
+        "bissen",
+        "ended well",
+        0,
+    )
 
 
 def test_a_home_of_ones_own_is_where_a_job_starts(cluster: SlurmCluster, own_slurm: Lab, bruno: str) -> None:
@@ -346,5 +366,7 @@ def test_nodes_that_were_down_or_drained(cluster: SlurmCluster, own_slurm: Lab) 
     until(lambda: all(end is not None for *_, end, _ in cluster.node_events(began)))
     found = cluster.node_events(0)
     assert sorted((node, kind, reason) for node, kind, _, _, reason in found) == [
-        ("mxb001", "down", "GPU 3 | ECC"), ("mxt001", "drained", "GPU 3 | ECC")]
+        ("mxb001", "down", "GPU 3 | ECC"),
+        ("mxt001", "drained", "GPU 3 | ECC"),
+    ]
     assert all(began <= start <= (end or 0) <= time.time() for _, _, start, end, _ in found)

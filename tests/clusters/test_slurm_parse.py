@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given, strategies as st
 
 from make import factory
-from schmelz.cluster.backends import slurm, slurm_call, slurm_read as read, slurm_words as words, slurm_write as write
+from schmelz.cluster.backends import (
+    slurm,
+    slurm_call,
+    slurm_queue as queue,
+    slurm_read as read,
+    slurm_submit as submit,
+    slurm_words as words,
+    slurm_write as write,
+)
 from schmelz.cluster.backends.slurm import SlurmCluster
 from schmelz.cluster.model import Account, ClusterError, JobRequest, Member, Observed
 from schmelz.faults import BadInput, Refused
@@ -22,8 +30,11 @@ HERE = Path(__file__).parent.parent
 TAPES = HERE / "tapes/slurm-22.05"
 GOLDEN = HERE / "golden/slurm-commands.txt"
 SITES = {"bissen": "mxb[001-002]", "bettembourg": "mxt[001-002]"}
-SYSTEM = factory(sites=SITES, cluster={"backend": "slurm", "name": "schmelz", "max_time": "1d"},
-                 partitions={"bissen": ["bissen"], "bettembourg": ["bettembourg", "interactive"]}).systems[0]
+SYSTEM = factory(
+    sites=SITES,
+    cluster={"backend": "slurm", "name": "schmelz", "max_time": "1d"},
+    partitions={"bissen": ["bissen"], "bettembourg": ["bettembourg", "interactive"]},
+).systems[0]
 Program = Callable[[str, str], None]
 REQUEST = JobRequest("#!/bin/sh\n", "p200001", "eurohpc", "tsanna", 6, 2, 5400)
 
@@ -39,10 +50,16 @@ def test_the_tree_is_read_by_header_and_only_marked_accounts_are_ours() -> None:
     stand = read.stand(tape("accounts"), "schmelz")
     assert stand.observed == Observed(
         "schmelz",
-        (Account("eurohpc", "root", 50), Account("national", "root", 50), Account("p200001", "eurohpc", 1, 6000),
-         Account("p200002", "national", 1, 3), Account("p200003", "national", 1, 0, open=False)),
+        (
+            Account("eurohpc", "root", 50),
+            Account("national", "root", 50),
+            Account("p200001", "eurohpc", 1, 6000),
+            Account("p200002", "national", 1, 3),
+            Account("p200003", "national", 1, 0, open=False),
+        ),
         (Member("tsanna", "p200001"), Member("tsanna", "p200002"), Member("tsbruno", "p200001")),
-        ("chem",))
+        ("chem",),
+    )
     assert stand.former == {Member("tsbruno", "p200002")}
 
 
@@ -62,19 +79,36 @@ def test_another_cluster_of_the_data_base_only_takes_names() -> None:
 HEADER = tape("accounts").splitlines(keepends=True)[0]
 
 
-@pytest.mark.parametrize(("answer", "cluster", "sentence"), [
-    (b"", "schmelz", "sacctmgr show account: the answer is empty"),
-    (HEADER, "schmelz", "the cluster 'schmelz' has no root account; the data base knows the clusters: none"),
-    (tape("accounts"), "other", "the cluster 'other' has no root account; the data base knows the clusters: schmelz"),
-    (tape("accounts")[:-9], "schmelz", "sacctmgr show account: the answer is cut off in the middle of a line"),
-    (tape("accounts").replace(b"|Org|", b"|D|"), "schmelz", "sacctmgr show account: the answer lacks the column Org"),
-    (tape("accounts") + b"p2|schmelz\n", "schmelz", "sacctmgr show account: a line has not 9 fields: 'p2|schmelz'"),
-    (tape("accounts").replace(b"national|schmelz|schmelz|root||50|||\n", b""), "schmelz",
-     "account p200002: its parent 'national' is not in the answer"),
-    (tape("accounts").replace(b"p200001|schmelz|schmelz|eurohpc||1|gres/gpu=6000||\n", b""), "schmelz",
-     "the answer has members of p200001, but not the account itself"),
-    (tape("accounts").replace(b"root||50|", b"root||x|"), "schmelz", "Share: 'x' is not a number"),
-])
+@pytest.mark.parametrize(
+    ("answer", "cluster", "sentence"),
+    [
+        (b"", "schmelz", "sacctmgr show account: the answer is empty"),
+        (HEADER, "schmelz", "the cluster 'schmelz' has no root account; the data base knows the clusters: none"),
+        (
+            tape("accounts"),
+            "other",
+            "the cluster 'other' has no root account; the data base knows the clusters: schmelz",
+        ),
+        (tape("accounts")[:-9], "schmelz", "sacctmgr show account: the answer is cut off in the middle of a line"),
+        (
+            tape("accounts").replace(b"|Org|", b"|D|"),
+            "schmelz",
+            "sacctmgr show account: the answer lacks the column Org",
+        ),
+        (tape("accounts") + b"p2|schmelz\n", "schmelz", "sacctmgr show account: a line has not 9 fields: 'p2|schmelz'"),
+        (
+            tape("accounts").replace(b"national|schmelz|schmelz|root||50|||\n", b""),
+            "schmelz",
+            "account p200002: its parent 'national' is not in the answer",
+        ),
+        (
+            tape("accounts").replace(b"p200001|schmelz|schmelz|eurohpc||1|gres/gpu=6000||\n", b""),
+            "schmelz",
+            "the answer has members of p200001, but not the account itself",
+        ),
+        (tape("accounts").replace(b"root||50|", b"root||x|"), "schmelz", "Share: 'x' is not a number"),
+    ],
+)
 def test_half_an_answer_is_no_answer(answer: bytes, cluster: str, sentence: str) -> None:
     with pytest.raises(ClusterError) as fault:
         read.stand(answer, cluster)
@@ -103,7 +137,7 @@ def test_who_loses_the_default_account_gets_another_but_not_with_the_last_one() 
 
 
 def test_jobs_of_the_queue_in_plain_words() -> None:
-    jobs = {job.job: job for job in read.queue(tape("queue"), SYSTEM)}
+    jobs = {job.job: job for job in queue.queue(tape("queue"), SYSTEM)}
     assert {number: (job.state, job.reason, job.exit_code) for number, job in jobs.items()} == {
         "1": ("COMPLETED", "ended well", 0),
         "2": ("FAILED", "ended with exit code 7", 7),
@@ -123,15 +157,20 @@ def test_jobs_of_the_queue_in_plain_words() -> None:
     }
     running, waiting, never = jobs["5"], jobs["14"], jobs["15"]
     assert (running.site, running.node_list, running.gpus, running.nodes, running.limit) == (
-        "bettembourg", "mxt[001-002]", 8, 2, 600)
+        "bettembourg",
+        "mxt[001-002]",
+        8,
+        2,
+        600,
+    )
     assert running.started == running.submitted == 1795479070
     assert (waiting.site, waiting.node_list, waiting.gpus, waiting.started, waiting.ended) == (None, "", 8, None, None)
     assert (never.started, never.ended) == (None, 1795479174)
 
 
 def test_controller_and_accounting_tell_the_same_of_ended_jobs() -> None:
-    live = {job.job: job for job in read.queue(tape("queue"), SYSTEM) if job.ended is not None}
-    past = {job.job: job for job in read.ended(tape("ended"), SYSTEM)}
+    live = {job.job: job for job in queue.queue(tape("queue"), SYSTEM) if job.ended is not None}
+    past = {job.job: job for job in queue.ended(tape("ended"), SYSTEM)}
     assert sorted(past) == sorted(live) == ["1", "15", "2", "3", "4", "8"]
     assert {n: job for n, job in past.items() if n != "15"} == {n: job for n, job in live.items() if n != "15"}
     assert (past["15"].state, past["15"].started, past["15"].gpus) == ("CANCELLED", None, 8)  # it had two partitions
@@ -139,42 +178,64 @@ def test_controller_and_accounting_tell_the_same_of_ended_jobs() -> None:
 
 def test_jobs_of_another_cluster_are_no_answer() -> None:
     with pytest.raises(ClusterError, match="about the cluster 'schmelz', not about 'other'"):
-        read.queue(tape("queue"), factory(sites=SITES, cluster={"backend": "slurm", "name": "other"}).systems[0])
+        queue.queue(tape("queue"), factory(sites=SITES, cluster={"backend": "slurm", "name": "other"}).systems[0])
 
 
-@pytest.mark.parametrize(("reason", "sentence"), [
-    ("Resources", "waits for free GPUs"),
-    ("(ReqNodeNotAvail, UnavailableNodes:mxb001)", "a node that it needs is down or reserved"),
-    ("AssocGrpGRESMinutes", "the project's remaining GPU-hours do not cover its time limit"),
-    ("SomethingNew", "SomethingNew"),
-])
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    [
+        ("Resources", "waits for free GPUs"),
+        ("(ReqNodeNotAvail, UnavailableNodes:mxb001)", "a node that it needs is down or reserved"),
+        ("AssocGrpGRESMinutes", "the project's remaining GPU-hours do not cover its time limit"),
+        ("SomethingNew", "SomethingNew"),
+    ],
+)
 def test_why_a_job_waits(reason: str, sentence: str) -> None:
     answer = tape("queue").replace(b"|Resources|", f"|{reason}|".encode())
-    assert next(job.reason for job in read.queue(answer, SYSTEM) if job.job == "14") == sentence
+    assert next(job.reason for job in queue.queue(answer, SYSTEM) if job.job == "14") == sentence
 
 
-@pytest.mark.parametrize(("tres", "number"), [
-    ("billing=8,cpu=2,gres/gpu=8,mem=2000M,node=2", 8),
-    ("gres/gpu:h200=4,gres/gpu=4", 4),
-    ("gres/gpu:h200=4,gres/gpu:a100=2", 6),
-    ("cpu=1", 0),
-    ("", 0),
-])
+@pytest.mark.parametrize(
+    ("tres", "number"),
+    [
+        ("billing=8,cpu=2,gres/gpu=8,mem=2000M,node=2", 8),
+        ("gres/gpu:h200=4,gres/gpu=4", 4),
+        ("gres/gpu:h200=4,gres/gpu:a100=2", 6),
+        ("cpu=1", 0),
+        ("", 0),
+    ],
+)
 def test_gpus_are_counted_once(tres: str, number: int) -> None:
-    assert read.gpus(tres) == number
+    assert queue.gpus(tres) == number
 
 
-@pytest.mark.parametrize(("text", "seconds"), [
-    ("1:00", 60), ("10:00", 600), ("01:00:00", 3600), ("5-00:00:00", 432000), ("UNLIMITED", 86400), ("NOT_SET", 86400)])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1:00", 60),
+        ("10:00", 600),
+        ("01:00:00", 3600),
+        ("5-00:00:00", 432000),
+        ("UNLIMITED", 86400),
+        ("NOT_SET", 86400),
+    ],
+)
 def test_time_limits(text: str, seconds: int) -> None:
     answer = tape("queue").replace(b"|10:00|", f"|{text}|".encode())
-    assert next(job.limit for job in read.queue(answer, SYSTEM) if job.job == "14") == seconds
+    assert next(job.limit for job in queue.queue(answer, SYSTEM) if job.job == "14") == seconds
 
 
 def test_every_state_has_words() -> None:
     assert sorted(set(words.BY_STATE) - set(words.STATES)) == []
     assert {words.STATES[word] for word in words.STATES} == {
-        "PENDING", "RUNNING", "COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"}
+        "PENDING",
+        "RUNNING",
+        "COMPLETED",
+        "FAILED",
+        "TIMEOUT",
+        "CANCELLED",
+        "NODE_FAIL",
+    }
 
 
 def test_records_are_what_metering_reads() -> None:
@@ -199,11 +260,16 @@ def commands() -> str:
     """Every command that can go out, as it goes out."""
     old = read.stand(tape("accounts"), "schmelz").observed
     by_name = {account.name: account for account in old.accounts}
-    pairs = [(by_name["p200001"], Account("p200001", "national", 1, None, open=False)),
-             (by_name["p200002"], Account("p200002", "national", 2, 60, open=False)),
-             (by_name["p200003"], Account("p200003", "national", 2, 60, open=True))]
-    new = [Account("p200005", "physics", 1, 9), Account("physics", "national", 3),
-           Account("p200004", "eurohpc", 1, 0, open=False)]
+    pairs = [
+        (by_name["p200001"], Account("p200001", "national", 1, None, open=False)),
+        (by_name["p200002"], Account("p200002", "national", 2, 60, open=False)),
+        (by_name["p200003"], Account("p200003", "national", 2, 60, open=True)),
+    ]
+    new = [
+        Account("p200005", "physics", 1, 9),
+        Account("physics", "national", 3),
+        Account("p200004", "eurohpc", 1, 0, open=False),
+    ]
     members = [Member("tsbruno", "p200001"), Member("tsanna", "p200004"), Member("tsanna", "p200001")]
     node, home = factory(sites=SITES, charge="node").systems[0], ("/home/tsanna", "/home/tsanna/%j.out")
     moved = write.default_accounts("schmelz", {"p200002": ["tsanna", "tsbruno"]})
@@ -236,12 +302,19 @@ def test_nothing_to_do_is_no_command() -> None:
     assert write.settings("c", [(same, same)]) == []
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 3), st.none() | st.integers(0, 3), st.booleans()),
-                unique_by=lambda values: values[0]))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcdef"), st.integers(1, 3), st.none() | st.integers(0, 3), st.booleans()),
+        unique_by=lambda values: values[0],
+    )
+)
 def test_every_difference_is_in_one_command(rows: list[tuple[str, int, int | None, bool]]) -> None:
     pairs = [(Account(name, "root"), Account(name, "root", *values)) for name, *values in rows]
-    found = [(name, command[-1]) for command in write.settings("c", pairs)
-             for name in command[5].removeprefix("name=").split(",")]
+    found = [
+        (name, command[-1])
+        for command in write.settings("c", pairs)
+        for name in command[5].removeprefix("name=").split(",")
+    ]
     wanted = [(name, f"Fairshare={shares}") for name, shares, _, _ in rows if shares != 1]
     wanted += [(name, f"GrpTRESMins=gres/gpu={minutes}") for name, _, minutes, _ in rows if minutes is not None]
     wanted += [(name, "GrpSubmitJobs=0") for name, _, _, is_open in rows if not is_open]
@@ -274,21 +347,40 @@ def test_directives_that_would_hold_the_portal_are_refused(line: str) -> None:
     write.check_directives("#!/bin/sh\n#SBATCH --wait-all-nodes=1\nsbatch --wait x\n")
 
 
-@pytest.mark.parametrize(("said", "kind", "sentence"), [
-    ("sbatch: error: AssocGrpSubmitJobsLimit\nsbatch: error: Batch job submission failed: Job violates accounting", Refused, "the project p200001 is closed for new jobs. Ask the principal investigator or the operator."),
-    ("sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified", Refused,
-     "tsanna may not use the project p200001 on the cluster. "
-     "A new project or member gets there when the operator applies the plan."),
-    ("sbatch: error: Batch job submission failed: Something new", Refused,
-     "Slurm refuses it: Something new. Ask the operator what it means."),
-    ("sbatch: error: This does not look like a batch script.  The first", BadInput,
-     "script: the first line must say what runs it, such as #!/bin/bash"),
-    ("sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)", ClusterError,
-     "sbatch: sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"),
-    ("sbatch: fatal: no conf", ClusterError, "sbatch failed (exit status 1): sbatch: fatal: no conf"),
-])
+@pytest.mark.parametrize(
+    ("said", "kind", "sentence"),
+    [
+        (
+            "sbatch: error: AssocGrpSubmitJobsLimit\nsbatch: error: Batch job submission failed: Job violates",
+            Refused,
+            "the project p200001 is closed for new jobs. Ask the principal investigator or the operator.",
+        ),
+        (
+            "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified",
+            Refused,
+            "tsanna may not use the project p200001 on the cluster. "
+            "A new project or member gets there when the operator applies the plan.",
+        ),
+        (
+            "sbatch: error: Batch job submission failed: Something new",
+            Refused,
+            "Slurm refuses it: Something new. Ask the operator what it means.",
+        ),
+        (
+            "sbatch: error: This does not look like a batch script.  The first",
+            BadInput,
+            "script: the first line must say what runs it, such as #!/bin/bash",
+        ),
+        (
+            "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
+            ClusterError,
+            "sbatch: sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
+        ),
+        ("sbatch: fatal: no conf", ClusterError, "sbatch failed (exit status 1): sbatch: fatal: no conf"),
+    ],
+)
 def test_refusals_in_plain_words(said: str, kind: type[Exception], sentence: str) -> None:
-    fault = slurm._refusal(slurm_call.Answer(1, b"", said), REQUEST)
+    fault = submit.refusal(slurm_call.Answer(1, b"", said), REQUEST)
     assert (type(fault), str(fault)) == (kind, sentence)
 
 
@@ -318,13 +410,15 @@ def test_a_command_that_never_answers(program: Program) -> None:
     program("sacctmgr", "exec sleep 30")
     assert fault_of(lambda: slurm_call.ask(slurm.TREE, patience=1)) == (
         "sacctmgr -P show account withassoc gave no answer in 1 s; what it did is not known: "
-        "look at the cluster before you repeat it")
+        "look at the cluster before you repeat it"
+    )
 
 
 def test_a_whole_answer_with_a_bad_exit_status_is_no_answer(program: Program) -> None:
     program("sacctmgr", f"cat {TAPES}/accounts.txt; echo 'sacctmgr: error: lost the data base' >&2; exit 1")
     assert fault_of(SlurmCluster(SYSTEM).observe) == (
-        "sacctmgr -P show account withassoc failed (exit status 1): sacctmgr: error: lost the data base")
+        "sacctmgr -P show account withassoc failed (exit status 1): sacctmgr: error: lost the data base"
+    )
 
 
 def test_silence_with_a_good_exit_status_is_no_answer(program: Program) -> None:
@@ -346,16 +440,20 @@ def test_changes_that_did_not_happen_are_noticed(program: Program) -> None:
     program("sacctmgr", f'case "$*" in *show*) cat {TAPES}/accounts.txt;; *) echo Modified;; esac')
     cluster = SlurmCluster(SYSTEM)
     assert fault_of(lambda: cluster.change([Account("p200001", "eurohpc", 1, 7000)])) == (
-        "Slurm took the commands, but p200001 did not become as asked")
+        "Slurm took the commands, but p200001 did not become as asked"
+    )
     assert fault_of(lambda: cluster.create([Account("p200007", "eurohpc")], [Member("tsanna", "p200007")])) == (
-        "Slurm took the commands, but p200007, p200007/tsanna did not become as asked")
+        "Slurm took the commands, but p200007, p200007/tsanna did not become as asked"
+    )
 
 
 def test_what_is_foreign_or_not_there_is_refused_before_anything_happens(program: Program) -> None:
     program("sacctmgr", f'case "$*" in *show*) cat {TAPES}/accounts.txt;; *) exit 9;; esac')
     cluster = SlurmCluster(SYSTEM)
-    foreign = ("chem: on the cluster without our mark, so left alone; to hand an account over: "
-               "sacctmgr modify account chem set organization=schmelz")
+    foreign = (
+        "chem: on the cluster without our mark, so left alone; to hand an account over: "
+        "sacctmgr modify account chem set organization=schmelz"
+    )
     assert fault_of(lambda: cluster.create([Account("chem", "root")], [])) == foreign
     assert fault_of(lambda: cluster.change([Account("chem", "root")])) == foreign
     assert fault_of(lambda: cluster.remove([Member("tsanna", "chem")])) == foreign
@@ -378,7 +476,8 @@ def test_a_command_gets_a_clean_environment(program: Program, monkeypatch: pytes
         monkeypatch.setenv(name, "x")
     program("sacctmgr", "/usr/bin/env | grep -v -e PWD -e SHLVL -e ^_= -e ^PATH= | sort")
     assert slurm_call.ask(("sacctmgr",)).decode() == (
-        "LC_ALL=C\nSLURM_CONF=/etc/somewhere.conf\nSLURM_TIME_FORMAT=%Y-%m-%dT%H:%M:%S\nTZ=UTC\n")
+        "LC_ALL=C\nSLURM_CONF=/etc/somewhere.conf\nSLURM_TIME_FORMAT=%Y-%m-%dT%H:%M:%S\nTZ=UTC\n"
+    )
 
 
 ROOM = "A node has 4 GPUs; a job runs at one site."
@@ -391,13 +490,16 @@ def test_nobody_and_root_run_no_jobs() -> None:
         slurm_call.person("root")
 
 
-@pytest.mark.parametrize(("asked", "kind", "sentence"), [
-    (replace(REQUEST, gpus=0), BadInput, "gpus: 0 is not possible; 1 or more"),
-    (replace(REQUEST, limit=10**6), BadInput, "limit: 1000000 s is too long; at most 86400 s"),
-    (replace(REQUEST, gpus=9, nodes=3), Refused, "no site holds 9 GPUs on 3 nodes. " + ROOM),
-    (replace(REQUEST, gpus=8, nodes=1), Refused, "no site holds 8 GPUs on 1 nodes. " + ROOM),
-    (replace(REQUEST, site="mars"), Refused, "no site mars holds 6 GPUs on 2 nodes. " + ROOM),
-])
+@pytest.mark.parametrize(
+    ("asked", "kind", "sentence"),
+    [
+        (replace(REQUEST, gpus=0), BadInput, "gpus: 0 is not possible; 1 or more"),
+        (replace(REQUEST, limit=10**6), BadInput, "limit: 1000000 s is too long; at most 86400 s"),
+        (replace(REQUEST, gpus=9, nodes=3), Refused, "no site holds 9 GPUs on 3 nodes. " + ROOM),
+        (replace(REQUEST, gpus=8, nodes=1), Refused, "no site holds 8 GPUs on 1 nodes. " + ROOM),
+        (replace(REQUEST, site="mars"), Refused, "no site mars holds 6 GPUs on 2 nodes. " + ROOM),
+    ],
+)
 def test_what_cannot_run_is_refused_at_once(asked: JobRequest, kind: type[Exception], sentence: str) -> None:
     with pytest.raises(kind) as fault:
         SlurmCluster(SYSTEM).submit(asked)

@@ -32,7 +32,7 @@ def test_the_story_in_luxembourg() -> None:
     assert roles["dario"] == ("luxinnovation:coordinator",)
     assert roles["gilles"] == ("luxprovide:operator", "luxprovide:technical")
     assert roles["anna"] == roles["bruno"] == roles["franco"] == ()
-    assert roles["hugo"]
+    assert roles["hugo"] == ("economy:officer",)
 
 
 def test_anna_finds_an_open_door(factory_file: Path) -> None:

@@ -60,8 +60,10 @@ class Oracle:
     def total(self, span: Period, carry: Mapping[str, int]) -> Totals:
         names = ("used", "held", *AWAY, "reserved_idle", "idle", "excess")
         result = Totals({site: dict.fromkeys(names, 0) for site in self.system.nodes})
-        result.pools = {pool: dict.fromkeys(("used", "own", "returned", "borrowed", "lent", "reach"), Fraction(0))
-                        for pool in self.weights}
+        result.pools = {
+            pool: dict.fromkeys(("used", "own", "returned", "borrowed", "lent", "reach"), Fraction(0))
+            for pool in self.weights
+        }
         deficit = {pool: Fraction(carry.get(pool, 0)) for pool in self.weights}
         for start, end in self.segments(span):
             self.add(result, deficit, start, end - start)
@@ -82,8 +84,10 @@ class Oracle:
         nodes = [[node for node in job.nodes if self.site[node] == site] for site in sites]
         gpus = split_by_weight(job.gpus, [len(some) for some in nodes])
         whole = self.system.charge == "node"
-        return {site: (g, max(0, PER_NODE * len(some) - g) if whole else 0, some)
-                for site, g, some in zip(sites, gpus, nodes, strict=True)}
+        return {
+            site: (g, max(0, PER_NODE * len(some) - g) if whole else 0, some)
+            for site, g, some in zip(sites, gpus, nodes, strict=True)
+        }
 
     def busy(self, node: str, t: int) -> int:
         """GPUs of a node that jobs have at `t`."""
@@ -130,8 +134,9 @@ class Oracle:
             result.excess += lines["excess"] * dt
         self.flow(result, deficit, use, lost, t, dt)
 
-    def flow(self, result: Totals, deficit: dict[str, Fraction], use: dict[str, int], lost: int, t: int,
-             dt: int) -> None:
+    def flow(
+        self, result: Totals, deficit: dict[str, Fraction], use: dict[str, int], lost: int, t: int, dt: int
+    ) -> None:
         overhead = self.system.overhead
         cap = self.system.gpus() * overhead.cap_percent // 100 if overhead else 0
         within = min(use["overhead"], cap, self.system.gpus() - lost)

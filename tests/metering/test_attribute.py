@@ -23,9 +23,19 @@ def one(column: str, row: Mapping[str, Any], factory: Factory | None = None, **p
     return only[column]
 
 
-@pytest.mark.parametrize(("account", "pool"), [
-    ("p200", "national"), ("eurohpc", "eurohpc"), ("eurohpc-x", "eurohpc"), ("national-1", "national"), ("nobody", "unassigned"),
-    ("", "unassigned"), ("bench-1", "overhead"), ("health", "overhead")])
+@pytest.mark.parametrize(
+    ("account", "pool"),
+    [
+        ("p200", "national"),
+        ("eurohpc", "eurohpc"),
+        ("eurohpc-x", "eurohpc"),
+        ("national-1", "national"),
+        ("nobody", "unassigned"),
+        ("", "unassigned"),
+        ("bench-1", "overhead"),
+        ("health", "overhead"),
+    ],
+)
 def test_the_pool_of_an_account(account: str, pool: str) -> None:
     factory = make.factory(overhead=OVERHEAD)
     assert one("pool", {"account": account}, factory, p200="national") == pool
@@ -38,18 +48,31 @@ def test_a_project_is_looked_at_first() -> None:
     assert one("pool", {"account": "eurohpc-1"}, factory, **{"eurohpc-1": "national"}) == "national"
 
 
-@pytest.mark.parametrize(("nodes", "partition", "site"), [
-    ("n01", "x", "north"), ("s[01-02]", "gpu-north", "south"), ("", "gpu-south", "south"), ("zz9", "gpu-south", "south"),
-    ("", "x", "unknown"), ("zz9", "x", "unknown"), ("", "x,gpu-south", "south"), ("n[02-01]", "x", "unknown"),
-    ("n[01", "gpu-south", "south"), ("n[03-04]", "x", "unknown")])
+@pytest.mark.parametrize(
+    ("nodes", "partition", "site"),
+    [
+        ("n01", "x", "north"),
+        ("s[01-02]", "gpu-north", "south"),
+        ("", "gpu-south", "south"),
+        ("zz9", "gpu-south", "south"),
+        ("", "x", "unknown"),
+        ("zz9", "x", "unknown"),
+        ("", "x,gpu-south", "south"),
+        ("n[02-01]", "x", "unknown"),
+        ("n[01", "gpu-south", "south"),
+        ("n[03-04]", "x", "unknown"),
+    ],
+)
 def test_the_site_of_a_run(nodes: str, partition: str, site: str) -> None:
     assert one("site", {"nodes": nodes, "partition": partition}) == site
 
 
 def test_wildcards_say_where_a_node_stands_but_install_none() -> None:
     factory = make.factory(sites={"north": "n*", "south": "s[01-02],x??"}, charge="node")
-    assert [(row["site"], row["held_gpus"]) for row in found({"nodes": "n[1-3],s01,x01", "gpus": 5}, factory)] == \
-        [("north", 0), ("south", 2)]
+    assert [(row["site"], row["held_gpus"]) for row in found({"nodes": "n[1-3],s01,x01", "gpus": 5}, factory)] == [
+        ("north", 0),
+        ("south", 2),
+    ]
 
 
 def test_a_run_over_two_sites_is_two_rows_whose_gpus_follow_the_nodes() -> None:
@@ -58,9 +81,19 @@ def test_a_run_over_two_sites_is_two_rows_whose_gpus_follow_the_nodes() -> None:
     assert len({row["job"] for row in rows}) == 1
 
 
-@pytest.mark.parametrize(("charge", "nodes", "gpus", "held"), [
-    ("node", "n[01-02]", 5, [3]), ("node", "n01", 4, [0]), ("node", "n01", 9, [0]), ("node", "n01", 0, [4]),
-    ("node", "", 1, [0]), ("node", "n01,s01", 3, [2, 3]), ("node", "n01,zz9", 2, [3, 0]), ("gpu", "n[01-02]", 5, [0])])
+@pytest.mark.parametrize(
+    ("charge", "nodes", "gpus", "held"),
+    [
+        ("node", "n[01-02]", 5, [3]),
+        ("node", "n01", 4, [0]),
+        ("node", "n01", 9, [0]),
+        ("node", "n01", 0, [4]),
+        ("node", "", 1, [0]),
+        ("node", "n01,s01", 3, [2, 3]),
+        ("node", "n01,zz9", 2, [3, 0]),
+        ("gpu", "n[01-02]", 5, [0]),
+    ],
+)
 def test_held_gpus_are_what_others_cannot_use(charge: str, nodes: str, gpus: int, held: list[int]) -> None:
     rows = found({"nodes": nodes, "gpus": gpus, "partition": "x"}, make.factory(charge=charge))
     assert [row["held_gpus"] for row in rows] == held
@@ -78,8 +111,16 @@ def test_nodes_between_the_ends_of_a_range_are_not_taken_for_granted() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.builds(lambda nodes, gpus: {"nodes": nodes, "gpus": gpus},
-                          st.sampled_from(("n01", "n[01-02],s01", "s[01-02]", "n02,zz,s02", "")), st.integers(0, 20)), max_size=8))
+@given(
+    st.lists(
+        st.builds(
+            lambda nodes, gpus: {"nodes": nodes, "gpus": gpus},
+            st.sampled_from(("n01", "n[01-02],s01", "s[01-02]", "n02,zz,s02", "")),
+            st.integers(0, 20),
+        ),
+        max_size=8,
+    )
+)
 def test_gpus_of_the_parts_add_up_to_those_of_the_run(rows: list[dict[str, Any]]) -> None:
     runs = make.runs(*rows)
     parts = attribute(runs, make.factory(), {})

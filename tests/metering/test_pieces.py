@@ -28,14 +28,28 @@ def test_nothing_that_began_gives_an_empty_frame() -> None:
 
 def test_a_run_inside_a_day_is_one_piece() -> None:
     assert cut({"start": SPRING, "elapsed": 60, "gpus": 3}).to_dicts() == [
-        {"day": date(2026, 3, 28), "pool": "eurohpc", "project": "eurohpc-1", "site": "north", "system": "anvil",
-         "gpu_s": 180, "held_gpu_s": 0, "started": 1, "time_s": 60}]
+        {
+            "day": date(2026, 3, 28),
+            "pool": "eurohpc",
+            "project": "eurohpc-1",
+            "site": "north",
+            "system": "anvil",
+            "gpu_s": 180,
+            "held_gpu_s": 0,
+            "started": 1,
+            "time_s": 60,
+        }
+    ]
 
 
 def test_days_of_23_and_25_hours() -> None:
     spring = cut({"start": SPRING, "elapsed": 72 * 3600, "gpus": 1})
     assert spring.select("day", "time_s", "started").rows() == [
-        (date(2026, 3, 28), 86400, 1), (date(2026, 3, 29), 82800, 0), (date(2026, 3, 30), 86400, 0), (date(2026, 3, 31), 3600, 0)]
+        (date(2026, 3, 28), 86400, 1),
+        (date(2026, 3, 29), 82800, 0),
+        (date(2026, 3, 30), 86400, 0),
+        (date(2026, 3, 31), 3600, 0),
+    ]
     autumn = cut({"start": day_start(date(2026, 10, 25), LUXEMBOURG), "elapsed": 25 * 3600, "gpus": 1})
     assert autumn.select("day", "time_s").rows() == [(date(2026, 10, 25), 90000)]
 
@@ -62,7 +76,9 @@ def test_a_run_over_two_sites_starts_once() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(SPRING - 10**6, SPRING + 10**6), st.integers(0, 10**6)), max_size=5))
 def test_pieces_add_up_and_lie_in_their_day(runs: list[tuple[int, int]]) -> None:
-    found = cut(*({"start": start, "elapsed": elapsed, "account": f"p{number}"} for number, (start, elapsed) in enumerate(runs)))
+    found = cut(
+        *({"start": start, "elapsed": elapsed, "account": f"p{number}"} for number, (start, elapsed) in enumerate(runs))
+    )
     for number, (start, elapsed) in enumerate(runs):
         mine = found.filter(pl.col("project") == f"p{number}")
         assert mine["time_s"].sum() == elapsed

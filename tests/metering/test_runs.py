@@ -26,13 +26,22 @@ def test_an_old_reading_of_a_running_job_does_not_undo_its_end() -> None:
 
 
 def test_runs_of_one_job_with_other_submissions_or_clusters_are_other_runs() -> None:
-    found = latest([make.runs({"job": "7", "submit": 5}, {"job": "7", "submit": 9}, {"job": "7", "submit": 5, "cluster": "b"})])
+    found = latest(
+        [make.runs({"job": "7", "submit": 5}, {"job": "7", "submit": 9}, {"job": "7", "submit": 5, "cluster": "b"})]
+    )
     assert found.select(KEY).rows() == [("anvil-c", "7", 5), ("anvil-c", "7", 9), ("b", "7", 5)]
 
 
-READINGS = st.lists(st.builds(lambda job, submit, elapsed, state: {"job": job, "submit": submit, "elapsed": elapsed, "state": state},
-                              st.sampled_from("12"), st.integers(0, 1), st.integers(0, 9),
-                              st.sampled_from(("RUNNING", "COMPLETED"))), max_size=8)
+READINGS = st.lists(
+    st.builds(
+        lambda job, submit, elapsed, state: {"job": job, "submit": submit, "elapsed": elapsed, "state": state},
+        st.sampled_from("12"),
+        st.integers(0, 1),
+        st.integers(0, 9),
+        st.sampled_from(("RUNNING", "COMPLETED")),
+    ),
+    max_size=8,
+)
 
 
 @settings(max_examples=60, deadline=None)

@@ -32,9 +32,25 @@ def fault(**fields: str) -> tuple[int, str]:
 
 def test_a_whole_record() -> None:
     assert row() == {
-        "system": "anvil", "cluster": "c1", "job": "1", "submit": NOON - 3600, "eligible": NOON - 3600, "start": NOON,
-        "end": NOON + 60, "elapsed": 60, "held_s": 60, "gpus": 4, "nnodes": 1, "nodes": "n01", "partition": "gpu",
-        "account": "p1", "user": "anna", "qos": "normal", "state": "COMPLETED", "limit_s": 3600}
+        "system": "anvil",
+        "cluster": "c1",
+        "job": "1",
+        "submit": NOON - 3600,
+        "eligible": NOON - 3600,
+        "start": NOON,
+        "end": NOON + 60,
+        "elapsed": 60,
+        "held_s": 60,
+        "gpus": 4,
+        "nnodes": 1,
+        "nodes": "n01",
+        "partition": "gpu",
+        "account": "p1",
+        "user": "anna",
+        "qos": "normal",
+        "state": "COMPLETED",
+        "limit_s": 3600,
+    }
 
 
 def test_columns_have_the_types_of_the_schema() -> None:
@@ -42,10 +58,22 @@ def test_columns_have_the_types_of_the_schema() -> None:
     assert reading().runs.schema == RUN_SCHEMA
 
 
-@pytest.mark.parametrize(("tres", "gpus"), [
-    ("", 0), ("cpu=4,mem=1G,node=1", 0), ("gres/gpu=4", 4), ("gres/gpu:h200=4,gres/gpu=4", 4), ("gres/gpu:h200=4", 4),
-    ("gres/gpu:a=1,gres/gpu:b=2", 3), ("gres/gpu=3,gres/gpu:a=1,gres/gpu:b=2", 3), ("gres/gpumem=80,gres/gpuutil=9", 0),
-    ("gres/gpu=x", None), ("gres/gpu=-1", None), ("gres/gpu:a=", None)])
+@pytest.mark.parametrize(
+    ("tres", "gpus"),
+    [
+        ("", 0),
+        ("cpu=4,mem=1G,node=1", 0),
+        ("gres/gpu=4", 4),
+        ("gres/gpu:h200=4,gres/gpu=4", 4),
+        ("gres/gpu:h200=4", 4),
+        ("gres/gpu:a=1,gres/gpu:b=2", 3),
+        ("gres/gpu=3,gres/gpu:a=1,gres/gpu:b=2", 3),
+        ("gres/gpumem=80,gres/gpuutil=9", 0),
+        ("gres/gpu=x", None),
+        ("gres/gpu=-1", None),
+        ("gres/gpu:a=", None),
+    ],
+)
 def test_gpus_are_the_untyped_or_the_sum_of_the_typed(tres: str, gpus: int | None) -> None:
     assert gpus_of(tres) == gpus
 
@@ -62,13 +90,17 @@ def test_a_running_job_has_no_end() -> None:
 
 
 def test_a_waiting_job_and_one_cancelled_before_its_start() -> None:
-    waiting = row(State="PENDING", Start="Unknown", End="Unknown", Elapsed="00:00:00", AllocTRES="", NodeList="None assigned")
+    waiting = row(
+        State="PENDING", Start="Unknown", End="Unknown", Elapsed="00:00:00", AllocTRES="", NodeList="None assigned"
+    )
     assert (waiting["start"], waiting["end"], waiting["held_s"], waiting["nodes"]) == (None, None, 0, "")
     gone = row(State="CANCELLED by 1000", Start="None", Elapsed="00:00:00", AllocTRES="", Eligible="Unknown")
     assert (gone["start"], gone["eligible"], gone["state"], gone["held_s"]) == (None, None, "CANCELLED", 0)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("00:00:00", 0), ("1-00:00:01", 86401), ("32-23:59:59", 32 * 86400 + 86399)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("00:00:00", 0), ("1-00:00:01", 86401), ("32-23:59:59", 32 * 86400 + 86399)]
+)
 def test_durations(text: str, seconds: int) -> None:
     assert (row(Elapsed=text)["elapsed"], row(Timelimit=text)["limit_s"]) == (seconds, seconds)
 
@@ -79,11 +111,31 @@ def test_no_limit_is_not_a_number(text: str) -> None:
 
 
 def test_raw_columns_win_and_columns_may_stand_in_any_order() -> None:
-    header = ("Comment", "TimelimitRaw", "Timelimit", "State", "AllocTRES", "ElapsedRaw", "Elapsed", "Start", "Submit",
-              "Account", "JobID", "JobIDRaw")
+    header = (
+        "Comment",
+        "TimelimitRaw",
+        "Timelimit",
+        "State",
+        "AllocTRES",
+        "ElapsedRaw",
+        "Elapsed",
+        "Start",
+        "Submit",
+        "Account",
+        "JobID",
+        "JobIDRaw",
+    )
     found = reading(f"x|90|00:00:01|COMPLETED|gres/gpu=2|61|00:00:02|{NOON}|{NOON - 5}|p1|9_1|10", header=header).runs
-    assert found.select("job", "elapsed", "limit_s", "start", "submit", "end", "nodes", "nnodes").row(0) == \
-        ("10", 61, 5400, NOON, NOON - 5, None, "", 0)
+    assert found.select("job", "elapsed", "limit_s", "start", "submit", "end", "nodes", "nnodes").row(0) == (
+        "10",
+        61,
+        5400,
+        NOON,
+        NOON - 5,
+        None,
+        "",
+        0,
+    )
 
 
 def test_the_cluster_of_the_record_wins() -> None:
@@ -111,8 +163,12 @@ def test_windows_lines_blank_lines_a_byte_order_mark_and_a_missing_last_newline(
 
 
 def test_job_names_are_not_stored_and_harmless_in_the_last_column() -> None:
-    found = reading(record_line() + "|a|b||c", record_line(JobIDRaw="2") + "|plain", record_line(JobIDRaw="3") + "|",
-                    header=(*HEADER, "JobName"))
+    found = reading(
+        record_line() + "|a|b||c",
+        record_line(JobIDRaw="2") + "|plain",
+        record_line(JobIDRaw="3") + "|",
+        header=(*HEADER, "JobName"),
+    )
     assert found.faults == () and found.runs["job"].to_list() == ["1", "2", "3"]
     assert "plain" not in str(found.runs.rows())
 
@@ -123,24 +179,40 @@ def test_a_separator_in_a_name_elsewhere_is_a_fault() -> None:
     assert found.runs["job"].to_list() == ["2"]
 
 
-@pytest.mark.parametrize(("fields", "reason"), [
-    ({"JobIDRaw": ""}, "has no job number, not ''"),
-    ({"Submit": "yesterday"}, "Submit: is no time; write 2026-03-01T12:00:00 (UTC) or epoch seconds, not 'yesterday'"),
-    ({"Submit": "Unknown"}, "Submit: a record needs a time of submission, not 'Unknown'"),
-    ({"Start": "2026-02-30T00:00:00"}, "Start: is no time; write 2026-03-01T12:00:00 (UTC) or epoch seconds, "
-                                       "not '2026-02-30T00:00:00'"),
-    ({"Start": "99999999999"}, "Start: is no time; write 2026-03-01T12:00:00 (UTC) or epoch seconds, not '99999999999'"),
-    ({"Elapsed": "-00:00:01"}, "Elapsed: is no whole number of seconds or [D-]HH:MM:SS, 0 or more, not '-00:00:01'"),
-    ({"Elapsed": ""}, "Elapsed: is no whole number of seconds or [D-]HH:MM:SS, 0 or more, not ''"),
-    ({"Elapsed": "00:61:00"}, "Elapsed: is no whole number of seconds or [D-]HH:MM:SS, 0 or more, not '00:61:00'"),
-    ({"Timelimit": "soon"}, "Timelimit: is no whole number of seconds or [D-]HH:MM:SS, 0 or more "
-                            "(TimelimitRaw: minutes), not 'soon'"),
-    ({"AllocTRES": "gres/gpu=many"}, "AllocTRES: the count of gres/gpu is no number, not 'gres/gpu=many'"),
-    ({"NNodes": "-1"}, "NNodes: is no number, not '-1'"),
-    ({"End": "2026-03-01T11:59:59"}, "End: is before Start, not '2026-03-01T11:59:59'"),
-    ({"User": "a|b"}, "has 17 fields where the header has 16 (a JobName with '|' does no harm in the last column)"),
-    ({"User": "a\0b"}, "holds a NUL or a carriage return; it was damaged on the way"),
-])
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"JobIDRaw": ""}, "has no job number, not ''"),
+        (
+            {"Submit": "yesterday"},
+            "Submit: is no time; write 2026-03-01T12:00:00 (UTC) or epoch seconds, not 'yesterday'",
+        ),
+        ({"Submit": "Unknown"}, "Submit: a record needs a time of submission, not 'Unknown'"),
+        (
+            {"Start": "2026-02-30T00:00:00"},
+            "Start: is no time; write 2026-03-01T12:00:00 (UTC) or epoch seconds, not '2026-02-30T00:00:00'",
+        ),
+        (
+            {"Start": "99999999999"},
+            "Start: is no time; write 2026-03-01T12:00:00 (UTC) or epoch seconds, not '99999999999'",
+        ),
+        (
+            {"Elapsed": "-00:00:01"},
+            "Elapsed: is no whole number of seconds or [D-]HH:MM:SS, 0 or more, not '-00:00:01'",
+        ),
+        ({"Elapsed": ""}, "Elapsed: is no whole number of seconds or [D-]HH:MM:SS, 0 or more, not ''"),
+        ({"Elapsed": "00:61:00"}, "Elapsed: is no whole number of seconds or [D-]HH:MM:SS, 0 or more, not '00:61:00'"),
+        (
+            {"Timelimit": "soon"},
+            "Timelimit: is no whole number of seconds or [D-]HH:MM:SS, 0 or more (TimelimitRaw: minutes), not 'soon'",
+        ),
+        ({"AllocTRES": "gres/gpu=many"}, "AllocTRES: the count of gres/gpu is no number, not 'gres/gpu=many'"),
+        ({"NNodes": "-1"}, "NNodes: is no number, not '-1'"),
+        ({"End": "2026-03-01T11:59:59"}, "End: is before Start, not '2026-03-01T11:59:59'"),
+        ({"User": "a|b"}, "has 17 fields where the header has 16 (a JobName with '|' does no harm in the last column)"),
+        ({"User": "a\0b"}, "holds a NUL or a carriage return; it was damaged on the way"),
+    ],
+)
 def test_a_bad_line_is_set_aside_with_its_number_and_reason(fields: dict[str, str], reason: str) -> None:
     assert fault(**fields) == (3, reason)
 
@@ -167,6 +239,8 @@ def test_faults_of_all_kinds_come_in_the_order_of_the_lines() -> None:
 def test_the_shown_text_of_a_fault_holds_no_job_name() -> None:
     found = reading("secret|" + record_line(Elapsed="x"), header=("JobName", *HEADER))
     assert len(found.faults) == 1 and "secret" not in found.faults[0].text
+    (one,) = reading("7|a|secret|x", header=("JobIDRaw", "JobName", *HEADER[1:])).faults
+    assert one.text == "7|..."
 
 
 @pytest.mark.parametrize("source", [b"", b"\n", b"\xff\xfe", b"JobIDRaw|Account\n1|p1\n", b"[]"])

@@ -1,6 +1,7 @@
 """The words of the split, one by one, on numbers that can be checked by hand: 16 GPUs, 100 seconds."""
 
 import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -17,8 +18,14 @@ THREE = {"a": 50, "b": 35, "c": 15}
 ALL = ("n[01-02]", "s[01-02]")
 
 
-def of(*rows: dict[str, Any], factory: Factory | None = None, outages: tuple[Outage, ...] = (), as_of: int = END,
-       period: Period | None = None, **more: Any) -> Split:
+def of(
+    *rows: dict[str, Any],
+    factory: Factory | None = None,
+    outages: tuple[Outage, ...] = (),
+    as_of: int = END,
+    period: Period | None = None,
+    **more: Any,
+) -> Split:
     the_factory = factory or make.factory()
     runs = attribute(make.runs(*({"elapsed": END, **row} for row in rows)), the_factory, {})
     return split(the_factory, make.SYSTEM, runs, outages, period or Period(0, END), as_of, **more)
@@ -30,8 +37,16 @@ def job(pool: str, gpus: int, start: int | None = 0, elapsed: int = END, **more:
 
 
 def waiting(pool: str, gpus: int, since: int = 0, **more: Any) -> dict[str, Any]:
-    return {"account": f"{pool}-1", "gpus": gpus, "start": None, "elapsed": 0, "eligible": since, "state": "PENDING",
-            "limit_s": 1000, **more}
+    return {
+        "account": f"{pool}-1",
+        "gpus": gpus,
+        "start": None,
+        "elapsed": 0,
+        "eligible": since,
+        "state": "PENDING",
+        "limit_s": 1000,
+        **more,
+    }
 
 
 def flows(pool: PoolSplit) -> tuple[int, int, int, int]:
@@ -58,7 +73,9 @@ def test_what_a_pool_lent_comes_back_as_returned_before_it_borrows() -> None:
     second = job("national", 16, 40, 60, nodes=",".join(ALL))
     eurohpc, national = of(first, second).pools
     assert flows(eurohpc) == (320, 0, 320, 480)
-    assert flows(national) == (480, 320, 160, 320), "8 GPUs x 40 s were owed; paid back in 40 s; the last 20 s are borrowed"
+    assert flows(national) == (480, 320, 160, 320), (
+        "8 GPUs x 40 s were owed; paid back in 40 s; the last 20 s are borrowed"
+    )
 
 
 def test_lent_is_shared_by_what_each_pool_left_over() -> None:
@@ -94,9 +111,16 @@ def test_with_excess_the_parts_still_add_up() -> None:
 
 
 def test_demand_is_use_and_what_is_eligible_now_within_the_grant() -> None:
-    rows = (job("eurohpc", 1, nodes="n01"), waiting("eurohpc", 2), waiting("eurohpc", 1, since=101),
-            waiting("eurohpc", 5, state="CANCELLED"), waiting("eurohpc", 5, eligible=None),
-            waiting("eurohpc", 3, limit_s=None), waiting("national", 4), job("eurohpc", 1, 150, eligible=90, limit_s=7))
+    rows = (
+        job("eurohpc", 1, nodes="n01"),
+        waiting("eurohpc", 2),
+        waiting("eurohpc", 1, since=101),
+        waiting("eurohpc", 5, state="CANCELLED"),
+        waiting("eurohpc", 5, eligible=None),
+        waiting("eurohpc", 3, limit_s=None),
+        waiting("national", 4),
+        job("eurohpc", 1, 150, eligible=90, limit_s=7),
+    )
     assert [pool.demand_gpu_s for pool in of(*rows, grants_left={"eurohpc-1": 10**6}).pools] == [100 + 2000 + 7, 0]
     assert [pool.demand_gpu_s for pool in of(*rows, grants_left={"eurohpc-1": 50, "national-1": -5}).pools] == [150, 0]
 
@@ -120,6 +144,23 @@ def test_the_floor_of_another_waiting_pool_cannot_be_reached() -> None:
     assert (found.shortfall_gpu_s, found.late_gpu_s) == (360, 440), "three quarters of 16 GPUs, 30 s"
 
 
+def test_cancelled_and_held_jobs_do_not_wait() -> None:
+    rows = (
+        waiting("national", 8),
+        waiting("eurohpc", 8, state="CANCELLED"),
+        waiting("eurohpc", 8, eligible=None),
+        waiting("eurohpc", 8, since=101),
+        waiting("eurohpc", 0),
+    )
+    found = of(
+        *rows,
+        factory=make.factory(sharing={"floor_percent": 50}),
+        carry={"national": 40},
+        grants_left={"national-1": 10**6},
+    ).pools[1]
+    assert (found.shortfall_gpu_s, found.late_gpu_s) == (840, 0), "all of the machine could be reached, not half of it"
+
+
 def test_the_share_error_is_null_unless_everybody_asked_for_what_is_his() -> None:
     rows = (job("eurohpc", 9, nodes="n[01-02],s01"), job("national", 6, nodes="s[01-02]"))
     left = {"eurohpc-1": 10**6, "national-1": 10**6}
@@ -137,9 +178,13 @@ def test_running_jobs_count_with_the_elapsed_of_their_record() -> None:
 
 def test_days_add_up_to_the_window_over_a_change_of_clocks() -> None:
     factory = make.factory(pools=THREE)
-    name, period = window(factory, make.SYSTEM, "2026-03", day_start_of(2026, 4, 2, factory))
-    found = of({"account": "c-1", "gpus": 7, "start": period.start + 1, "elapsed": 30 * 86400, "nodes": "n[01-02]"},
-               factory=factory, period=period, as_of=period.end)
+    name, period = window(factory, make.SYSTEM, "2026-03", day_start(date(2026, 4, 2), factory.zone))
+    found = of(
+        {"account": "c-1", "gpus": 7, "start": period.start + 1, "elapsed": 30 * 86400, "nodes": "n[01-02]"},
+        factory=factory,
+        period=period,
+        as_of=period.end,
+    )
     assert (name, found.window, len(found.days)) == ("2026-03", "2026-03", 31)
     assert found.installed_gpu_s == 16 * (31 * 86400 - 3600) == sum(day.installed_gpu_s for day in found.days)
     assert found.days[28].installed_gpu_s == 16 * 23 * 3600
@@ -147,23 +192,61 @@ def test_days_add_up_to_the_window_over_a_change_of_clocks() -> None:
         assert pool.borrowed_gpu_s == sum(day.pools[number].borrowed_gpu_s for day in found.days)
 
 
-def day_start_of(year: int, month: int, day: int, factory: Factory) -> int:
-    from datetime import date
-    return day_start(date(year, month, day), factory.zone)
-
-
 def test_the_split_as_data() -> None:
     found = json.loads(json.dumps(of(job("eurohpc", 8, nodes="n[01-02]")).as_dict()))
-    assert set(found) == {"system", "window", "from", "to", "as_of", "installed_gpu_s", "delivered_gpu_s", "overhead_gpu_s",
-                          "supply", "share_error_ppm", "pools", "sites"}
+    assert set(found) == {
+        "system",
+        "window",
+        "from",
+        "to",
+        "as_of",
+        "installed_gpu_s",
+        "delivered_gpu_s",
+        "overhead_gpu_s",
+        "supply",
+        "share_error_ppm",
+        "pools",
+        "sites",
+    }
     assert (found["from"], found["to"]) == ("1970-01-01T00:00:00Z", "1970-01-01T00:01:40Z")
-    assert found["supply"] == {"used": 800, "held": 0, "down": 0, "maintenance": 0, "drained": 0, "reserved_idle": 0,
-                               "idle": 800, "excess": 0}
+    assert found["supply"] == {
+        "used": 800,
+        "held": 0,
+        "down": 0,
+        "maintenance": 0,
+        "drained": 0,
+        "reserved_idle": 0,
+        "idle": 800,
+        "excess": 0,
+    }
     assert found["pools"][0] == {
-        "pool": "eurohpc", "weight": 50, "entitlement_gpu_s": 800, "used_gpu_s": 800, "own_gpu_s": 800, "borrowed_gpu_s": 0,
-        "returned_gpu_s": 0, "lent_gpu_s": 0, "demand_gpu_s": 800, "shortfall_gpu_s": 0, "deficit_gpu_s": 0, "late_gpu_s": 0}
-    assert found["sites"][1] == {"site": "south", "installed_gpu_s": 800, "supply": {
-        "used": 0, "held": 0, "down": 0, "maintenance": 0, "drained": 0, "reserved_idle": 0, "idle": 800, "excess": 0}}
+        "pool": "eurohpc",
+        "weight": 50,
+        "entitlement_gpu_s": 800,
+        "used_gpu_s": 800,
+        "own_gpu_s": 800,
+        "borrowed_gpu_s": 0,
+        "returned_gpu_s": 0,
+        "lent_gpu_s": 0,
+        "demand_gpu_s": 800,
+        "shortfall_gpu_s": 0,
+        "deficit_gpu_s": 0,
+        "late_gpu_s": 0,
+    }
+    assert found["sites"][1] == {
+        "site": "south",
+        "installed_gpu_s": 800,
+        "supply": {
+            "used": 0,
+            "held": 0,
+            "down": 0,
+            "maintenance": 0,
+            "drained": 0,
+            "reserved_idle": 0,
+            "idle": 800,
+            "excess": 0,
+        },
+    }
 
 
 @pytest.mark.parametrize("as_of", [-5, 0])

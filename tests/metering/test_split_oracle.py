@@ -24,8 +24,9 @@ HOURS = 3600
 def factories(draw: st.DrawFn) -> Factory:
     pools = draw(st.sampled_from(POOLS))
     overhead = {"accounts": ["health"], "cap_percent": draw(st.sampled_from((0, 10, 50))), "booked_to": "a"}
-    return make.factory(pools=pools, charge=draw(st.sampled_from(("gpu", "node"))),
-                        overhead=draw(st.sampled_from((None, overhead))))
+    return make.factory(
+        pools=pools, charge=draw(st.sampled_from(("gpu", "node"))), overhead=draw(st.sampled_from((None, overhead)))
+    )
 
 
 def jobs(factory: Factory, begin: int) -> st.SearchStrategy[Job]:
@@ -40,9 +41,18 @@ def jobs(factory: Factory, begin: int) -> st.SearchStrategy[Job]:
         nodes = tuple(sorted(draw(st.sets(st.sampled_from(NODES), min_size=1))))
         start = draw(st.none() | moments)
         eligible = draw(moments) if start is None else start - draw(st.sampled_from((0, 1, 7 * HOURS)))
-        return Job(pool, project, nodes, draw(st.integers(0, 4 * len(nodes))), start,
-                   0 if start is None else draw(st.integers(0, 40 * HOURS)), eligible,
-                   draw(st.sampled_from((None, 1, 7 * HOURS))), draw(st.booleans()) if start is None else False)
+        return Job(
+            pool,
+            project,
+            nodes,
+            draw(st.integers(0, 4 * len(nodes))),
+            start,
+            0 if start is None else draw(st.integers(0, 40 * HOURS)),
+            eligible,
+            draw(st.sampled_from((None, 1, 7 * HOURS))),
+            draw(st.booleans()) if start is None else False,
+        )
+
     return one()
 
 
@@ -55,8 +65,15 @@ def outages(factory: Factory, begin: int) -> st.SearchStrategy[Outage]:
         kind = draw(st.sampled_from(("down", "maintenance", "drained", "reserved")))
         start = draw(moments)
         end = draw(st.none() | st.integers(start, start + 50 * HOURS))
-        return Outage(make.SYSTEM, draw(st.sampled_from(NODES)), kind, start, end,
-                      draw(st.sampled_from(pools)) if kind == "reserved" else None)
+        return Outage(
+            make.SYSTEM,
+            draw(st.sampled_from(NODES)),
+            kind,
+            start,
+            end,
+            draw(st.sampled_from(pools)) if kind == "reserved" else None,
+        )
+
     return one()
 
 
@@ -66,15 +83,30 @@ def situations(draw: st.DrawFn) -> tuple[Factory, list[Job], list[Outage], Perio
     begin = day_start(draw(st.sampled_from(DAYS)), factory.zone)
     length = draw(st.integers(0, 54 * HOURS))
     found = draw(st.lists(jobs(factory, begin), max_size=7))
-    return (factory, found, draw(st.lists(outages(factory, begin), max_size=4)),
-            Period(begin, begin + length), begin + draw(st.integers(0, 60 * HOURS)))
+    return (
+        factory,
+        found,
+        draw(st.lists(outages(factory, begin), max_size=4)),
+        Period(begin, begin + length),
+        begin + draw(st.integers(0, 60 * HOURS)),
+    )
 
 
 def frame(found: list[Job]) -> pl.DataFrame:
-    rows = [{"account": job.project, "nodes": ",".join(job.nodes), "gpus": job.gpus, "start": job.start,
-             "elapsed": job.elapsed, "eligible": job.eligible, "limit_s": job.limit, "submit": number,
-             "state": "PENDING" if job.pending else ("CANCELLED" if job.start is None else "COMPLETED")}
-            for number, job in enumerate(found)]
+    rows = [
+        {
+            "account": job.project,
+            "nodes": ",".join(job.nodes),
+            "gpus": job.gpus,
+            "start": job.start,
+            "elapsed": job.elapsed,
+            "eligible": job.eligible,
+            "limit_s": job.limit,
+            "submit": number,
+            "state": "PENDING" if job.pending else ("CANCELLED" if job.start is None else "COMPLETED"),
+        }
+        for number, job in enumerate(found)
+    ]
     return make.runs(*rows)
 
 
@@ -82,8 +114,16 @@ LEFT = {"a-1": 10**9, "b-1": 1000, "c-1": 10**9, "c-2": 1}
 
 
 def the_split(factory: Factory, found: list[Job], away: list[Outage], period: Period, as_of: int) -> Split:
-    return split(factory, make.SYSTEM, attribute(frame(found), factory, {}), away, period, as_of, grants_left=LEFT,
-                 carry={"a": 5000})
+    return split(
+        factory,
+        make.SYSTEM,
+        attribute(frame(found), factory, {}),
+        away,
+        period,
+        as_of,
+        grants_left=LEFT,
+        carry={"a": 5000},
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -141,8 +181,16 @@ def test_the_order_of_runs_and_outages_does_not_matter(situation, random) -> Non
     factory, found, away, period, as_of = situation
     before = the_split(factory, found, away, period, as_of)
     shuffled = attribute(frame(found).sample(fraction=1, shuffle=True, seed=random.randint(0, 99)), factory, {})
-    after = split(factory, make.SYSTEM, shuffled, random.sample(away, len(away)), period, as_of, grants_left=LEFT,
-                  carry={"a": 5000})
+    after = split(
+        factory,
+        make.SYSTEM,
+        shuffled,
+        random.sample(away, len(away)),
+        period,
+        as_of,
+        grants_left=LEFT,
+        carry={"a": 5000},
+    )
     assert after == before
 
 

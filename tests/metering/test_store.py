@@ -36,7 +36,9 @@ def test_a_second_reading_changes_and_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_only_the_months_that_change_are_written(tmp_path: Path) -> None:
-    first = merge(tmp_path, {}, make.runs({"job": "1", "submit": MARCH}, {"job": "2", "submit": APRIL, "state": "RUNNING"}))
+    first = merge(
+        tmp_path, {}, make.runs({"job": "1", "submit": MARCH}, {"job": "2", "submit": APRIL, "state": "RUNNING"})
+    )
     news = make.runs({"job": "1", "submit": MARCH}, {"job": "2", "submit": APRIL}, {"job": "3", "submit": APRIL})
     second = merge(tmp_path, first.manifest, news)
     assert (second.added, second.replaced, second.same) == (1, 1, 1)
@@ -69,13 +71,22 @@ def test_a_lost_or_damaged_file_is_named(tmp_path: Path) -> None:
         merge(tmp_path, found.manifest, make.runs({"submit": MARCH}))
 
 
-ROWS = st.lists(st.builds(lambda job, month, elapsed: {"job": job, "submit": month, "elapsed": elapsed},
-                          st.sampled_from("123"), st.sampled_from((MARCH, APRIL)), st.integers(0, 3)), max_size=6)
+ROWS = st.lists(
+    st.builds(
+        lambda job, month, elapsed: {"job": job, "submit": month, "elapsed": elapsed},
+        st.sampled_from("123"),
+        st.sampled_from((MARCH, APRIL)),
+        st.integers(0, 3),
+    ),
+    max_size=6,
+)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ROWS, st.integers(0, 6))
-def test_batches_give_the_same_files(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]], cut: int) -> None:
+def test_batches_give_the_same_files(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]], cut: int
+) -> None:
     one, other = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("other")
     whole = merge(one, {}, make.runs(*rows))
     parts = merge(other, merge(other, {}, make.runs(*rows[:cut])).manifest, make.runs(*rows[cut:]))

@@ -20,10 +20,18 @@ def out(kind: Kind, node: str = "n01", start: int = 0, end: int | None = None, p
     return Outage(make.SYSTEM, node, kind, start, end, pool)
 
 
-def of(*outages: Outage, runs: tuple[dict[str, object], ...] = (), factory: Factory | None = None, **more: int) -> Split:
+def of(
+    *outages: Outage, runs: tuple[dict[str, object], ...] = (), factory: Factory | None = None, **more: int
+) -> Split:
     the_factory = factory or make.factory()
-    return split(the_factory, make.SYSTEM, attribute(make.runs(*runs), the_factory, {}), outages, Period(0, END),
-                 more.get("as_of", END))
+    return split(
+        the_factory,
+        make.SYSTEM,
+        attribute(make.runs(*runs), the_factory, {}),
+        outages,
+        Period(0, END),
+        more.get("as_of", END),
+    )
 
 
 def lines(found: Split) -> dict[str, int]:
@@ -34,7 +42,10 @@ def lines(found: Split) -> dict[str, int]:
 
 def test_an_empty_machine_is_idle() -> None:
     assert lines(of()) == {"idle": 16}
-    assert [(site.site, site.supply) for site in of().sites] == [("north", Supply(idle=800)), ("south", Supply(idle=800))]
+    assert [(site.site, site.supply) for site in of().sites] == [
+        ("north", Supply(idle=800)),
+        ("south", Supply(idle=800)),
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -45,7 +56,7 @@ def test_a_node_away(kind: Kind) -> None:
     assert lines(of(out(kind), out(kind))) == {name: 4, "idle": 12}, "told twice is away once"
 
 
-@pytest.mark.parametrize(("first", "second"), [(a, b) for i, a in enumerate(KINDS) for b in KINDS[i + 1:]])
+@pytest.mark.parametrize(("first", "second"), [(a, b) for i, a in enumerate(KINDS) for b in KINDS[i + 1 :]])
 def test_the_first_line_that_matches_counts(first: Kind, second: Kind) -> None:
     assert lines(of(out(second), out(first))) == {first: 4, "idle": 12}
 
@@ -85,8 +96,11 @@ def test_a_job_that_was_cancelled_before_it_began_uses_nothing() -> None:
 
 
 def test_idle_gpus_of_a_reservation_are_charged_to_the_pool_that_asked_for_it() -> None:
-    found = of(out("reserved", pool="national"), out("reserved", "n02"),
-               runs=({"nodes": "n01", "gpus": 1, "start": 0, "elapsed": END},))
+    found = of(
+        out("reserved", pool="national"),
+        out("reserved", "n02"),
+        runs=({"nodes": "n01", "gpus": 1, "start": 0, "elapsed": END},),
+    )
     assert lines(found) == {"used": 1, "reserved_idle": 7, "idle": 8}
     assert [pool.used_gpu_s for pool in found.pools] == [100, 300]
 
@@ -103,11 +117,16 @@ def test_an_unknown_kind_is_refused() -> None:
 def test_planned_windows_of_the_policy_count_like_outages() -> None:
     zone = ZoneInfo("Europe/Luxembourg")
     local = datetime(2026, 5, 4, 8, tzinfo=zone)
-    factory = make.factory(maintenance=[{"start": local, "end": local.replace(hour=9), "nodes": "n*,s02", "reason": "firmware"}])
+    factory = make.factory(
+        maintenance=[{"start": local, "end": local.replace(hour=9), "nodes": "n*,s02", "reason": "firmware"}]
+    )
     begin = int(local.timestamp())
     assert [(o.node, o.kind, o.start, o.end) for o in planned(factory.systems[0], zone)] == [
-        (node, "maintenance", begin, begin + 3600) for node in ("n01", "n02", "s02")]
-    found = split(factory, make.SYSTEM, attribute(make.runs(), factory, {}), [], Period(begin, begin + 7200), begin + 7200)
+        (node, "maintenance", begin, begin + 3600) for node in ("n01", "n02", "s02")
+    ]
+    found = split(
+        factory, make.SYSTEM, attribute(make.runs(), factory, {}), [], Period(begin, begin + 7200), begin + 7200
+    )
     assert found.supply == Supply(maintenance=12 * 3600, idle=16 * 7200 - 12 * 3600)
 
 

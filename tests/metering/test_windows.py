@@ -17,11 +17,19 @@ def period(first: date, end: date) -> Period:
     return Period(day_start(first, FACTORY.zone), day_start(end, FACTORY.zone))
 
 
-@pytest.mark.parametrize(("text", "name", "first", "end"), [
-    ("2026", "2026", date(2026, 1, 1), date(2027, 1, 1)), ("year", "2026", date(2026, 1, 1), date(2027, 1, 1)),
-    (None, "2026", date(2026, 1, 1), date(2027, 1, 1)), ("2026-Q3", "2026-Q3", date(2026, 7, 1), date(2026, 10, 1)),
-    ("quarter", "2026-Q4", date(2026, 10, 1), date(2027, 1, 1)), ("2026-10", "2026-10", date(2026, 10, 1), date(2026, 11, 1)),
-    ("month", "2026-11", date(2026, 11, 1), date(2026, 12, 1)), ("2025-12", "2025-12", date(2025, 12, 1), date(2026, 1, 1))])
+@pytest.mark.parametrize(
+    ("text", "name", "first", "end"),
+    [
+        ("2026", "2026", date(2026, 1, 1), date(2027, 1, 1)),
+        ("year", "2026", date(2026, 1, 1), date(2027, 1, 1)),
+        (None, "2026", date(2026, 1, 1), date(2027, 1, 1)),
+        ("2026-Q3", "2026-Q3", date(2026, 7, 1), date(2026, 10, 1)),
+        ("quarter", "2026-Q4", date(2026, 10, 1), date(2027, 1, 1)),
+        ("2026-10", "2026-10", date(2026, 10, 1), date(2026, 11, 1)),
+        ("month", "2026-11", date(2026, 11, 1), date(2026, 12, 1)),
+        ("2025-12", "2025-12", date(2025, 12, 1), date(2026, 1, 1)),
+    ],
+)
 def test_names(text: str | None, name: str, first: date, end: date) -> None:
     assert window(FACTORY, make.SYSTEM, text, NOW) == (name, period(first, end))
     assert name_of(period(first, end), FACTORY.zone) == name
@@ -39,7 +47,9 @@ def test_what_is_no_window_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["2027", "2026-12", "2027-Q1", "2199"])
 def test_a_window_in_the_future_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=rf"window: {text} begins at .*, after 2026-11-22T23:00:00Z; name one that has begun"):
+    with pytest.raises(
+        ValueError, match=rf"window: {text} begins at .*, after 2026-11-22T23:00:00Z; name one that has begun"
+    ):
         window(FACTORY, make.SYSTEM, text, NOW)
 
 

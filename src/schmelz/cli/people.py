@@ -49,7 +49,7 @@ def list_persons(as_json: Json = False) -> None:
     if as_json:
         put_json(rows)
     else:
-        put_table(("person", "name", "unix", "roles"), [(r["person"], r["name"], r["unix"], ", ".join(r["roles"])) for r in rows])
+        put_table(("person", "name", "unix", "roles"), [(r["person"], r["name"], r["unix"], ", ".join(r["roles"] or ())) for r in rows])
 
 
 @projects.command("list")

@@ -52,7 +52,7 @@ def up(
 
 def demo(
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same year.")] = 1,
-    until: Annotated[str | None, typer.Option("--until", metavar="DATE", help="The year's last day; default: yesterday.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="DATE", help="The year ends as this day begins; default: today.")] = None,
 ) -> None:
     """Fill an empty factory with a believable year; the same seed and date give the same data."""
     ready.portal()

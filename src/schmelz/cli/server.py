@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any
 
-from gunicorn.app.base import BaseApplication
+from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
 from schmelz.faults import BadInput, Refused
 

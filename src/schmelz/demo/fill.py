@@ -4,7 +4,7 @@ All of it or nothing: one transaction for what is remembered. Whoever fills the 
 command line. Passwords of demo persons are no secret: `<handle>-demo`.
 """
 
-from datetime import date, timedelta
+from datetime import date
 
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
@@ -35,18 +35,18 @@ def is_empty() -> bool:
 
 
 def fill(factory: Factory, *, seed: int, until: date | None, unix_user: str) -> dict[str, int]:
-    """Fill the factory with the year that ends with the day `until` (default: yesterday); counts of what was made.
+    """Fill the factory with the year that ends as the day `until` begins (default: today); counts of what was made.
 
-    Raises Refused when the factory is not empty, BadInput for a day that is not over yet.
+    Raises Refused when the factory is not empty, BadInput for a day that has not begun.
     """
     if not is_empty():
         raise Refused("this factory is not empty; demo data never mix with real ones.", "Give another directory by --data.")
     moment = clock.now()
-    last = until or local_date(moment, factory.zone) - timedelta(days=1)
-    end = day_start(last + timedelta(days=1), factory.zone)
+    today = local_date(moment, factory.zone)
+    last = until or today
+    end = day_start(last, factory.zone)
     if end > moment or last.year < 2001:
-        raise BadInput(f"--until: {last} is not a past day of this century; write for example "
-                       f"{local_date(moment, factory.zone) - timedelta(days=1)}")
+        raise BadInput(f"--until: {last} is no day of this century that has begun; write for example {today}")
     made = year(factory, seed, end)
     with transaction.atomic():
         _people(factory, made, unix_user)

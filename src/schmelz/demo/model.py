@@ -9,7 +9,7 @@ from random import Random
 from typing import Literal
 
 from schmelz.policy.schema import Factory, System
-from schmelz.twin.machine import Outage, SimJob
+from schmelz.twin.machine import Away, Outage, SimJob
 from schmelz.units import HOUR, Period
 
 Outcome = Literal["awarded", "refused", "pending"]
@@ -104,7 +104,7 @@ class NodeOutage:
 
     system: str
     node: str
-    kind: str
+    kind: Away
     start: int
     end: int
     reason: str

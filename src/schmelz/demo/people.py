@@ -34,7 +34,7 @@ class DemoPerson:
 
 
 def people(factory: Factory) -> tuple[DemoPerson, ...]:
-    """Anna, Bruno, Chiara, Dario, Eva, Franco and Gilles, then one person for every role that is left."""
+    """Anna, Bruno, Chiara, Dario, Eva, Franco and Gilles, then one person for every role left, signers first."""
     roles = _held(factory)
     named = (
         _person("Anna Weiler", FOUNDER, (), unix=True), _person("Bruno Costa", FOUNDER, (), unix=True),
@@ -43,7 +43,8 @@ def people(factory: Factory) -> tuple[DemoPerson, ...]:
         _person("Gilles Thill", None, roles["gilles"], unix=True),
     )
     given = {role for person in named for role in person.roles}
-    left = [role for role in factory.roles if role not in given]
+    signing = {role for system in factory.systems for pool in system.pools for role in pool.signers}
+    left = sorted((role for role in factory.roles if role not in given), key=lambda role: role not in signing)
     return (*named, *(_person(name, None, (role,)) for name, role in zip(_names(), left, strict=False)))
 
 

@@ -115,12 +115,19 @@ def _sieve(source: bytes, columns: Sequence[str]) -> tuple[list[bytes], list[int
         if name_is_last and line.count(b"|") > separators:
             line = b"|".join(line.split(b"|", separators)[:separators]) + b"|"
         if reason := _flaw(line, separators):
-            shown = raw.decode("utf-8", "replace").replace("\0", "\ufffd")
-            faults.append(Fault(number, reason, shown[:SHOWN]))
+            faults.append(Fault(number, reason, _without_name(raw, columns)))
         else:
             lines.append(line)
             numbers.append(number)
     return lines, numbers, faults
+
+
+def _without_name(raw: bytes, columns: Sequence[str]) -> str:
+    """A damaged line as text: up to the job's name, wherever that ends."""
+    text = raw.decode("utf-8", "replace").replace("\0", "\ufffd")
+    if "JobName" in columns:
+        text = "|".join([*text.split("|")[:columns.index("JobName")], "..."])
+    return text[:SHOWN]
 
 
 def _flaw(line: bytes, separators: int) -> str | None:

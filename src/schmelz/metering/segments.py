@@ -69,8 +69,8 @@ def _waits(system: System, runs: pl.DataFrame, span: Period) -> pl.DataFrame:
     """Jobs that begin and stop to wait: from eligible to their start, or until now while they are pending."""
     until = pl.when(pl.col("start").is_not_null()).then("start").when(pl.col("state") == "PENDING").then(span.end)
     start, stop = pl.max_horizontal("eligible", span.start), pl.min_horizontal(until, span.end)
-    waiting = runs.filter((pl.col("part") == 0) & (pl.col("gpus") > 0) & pl.col("eligible").is_not_null()
-                          & until.is_not_null() & (start < stop))
+    waiting = runs.filter((pl.col("gpus") > 0) & pl.col("eligible").is_not_null() & until.is_not_null()
+                          & (start < stop))
     return _changes(waiting.select(start.alias("start"), stop.alias("stop"),
                                    *((pl.col("pool") == pool).cast(pl.Int64).alias(f"wait:{pool}")
                                      for pool in _pools(system))))

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
@@ -67,7 +68,7 @@ def duties() -> list[Duty]:
         if system.cluster.backend == "local":
             found.append(Duty(f"schedule {system.id}", 0.5, Steer(system)))
         every = 2 if system.cluster.backend == "local" else 30
-        found.append(Duty(f"meter {system.id}", every, lambda system=system: meter.read_cluster(system)))
+        found.append(Duty(f"meter {system.id}", every, partial(meter.read_cluster, system)))
     return found
 
 

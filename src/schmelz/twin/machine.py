@@ -10,6 +10,7 @@ sites, the same input gives the same placement. Source: the design's deficit rul
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from schmelz.policy.schema import System
@@ -18,6 +19,8 @@ from schmelz.rules.shares import dead_band
 from schmelz.twin.nodes import SiteNodes, Taken
 from schmelz.twin.shares import Shares
 from schmelz.units import Period
+
+Away = Literal["down", "maintenance", "drained", "reserved"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Outage:
     nodes: int | tuple[str, ...]
     start: int
     end: int
-    kind: str = "down"
+    kind: Away = "down"
     announced: bool = False
     reason: str = ""
 

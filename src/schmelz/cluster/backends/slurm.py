@@ -10,14 +10,16 @@ keeps the association, we take the right to submit and to start, and no job is e
 import os
 from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 
-from schmelz.cluster.backends import slurm_read as read, slurm_write as write
+from schmelz.cluster.backends import (
+    slurm_queue as queue,
+    slurm_read as read,
+    slurm_submit as submit,
+    slurm_write as write,
+)
 from schmelz.cluster.backends.admission import check, sites
-from schmelz.cluster.backends.slurm_call import LONG_PATIENCE, TIME_FORMAT, Answer, as_person, ask, attempt, person
-from schmelz.cluster.backends.slurm_words import ANSWERED, NO_ANSWERS, REFUSALS, SCRIPT_FAULTS
+from schmelz.cluster.backends.slurm_call import LONG_PATIENCE, TIME_FORMAT, as_person, ask, attempt
 from schmelz.cluster.model import MARK, Account, ClusterError, Job, JobRequest, Member, Observed, Steering
 from schmelz.faults import BadInput, Refused
 from schmelz.policy.system import System
@@ -27,14 +29,42 @@ SIDE_BY_SIDE = 8
 OVERLAP = DAY  # records reach the data base later than they say: re-read a day, a second reading changes nothing
 LAST_BYTES = 65_536
 
-TREE = ("sacctmgr", "-P", "show", "account", "withassoc",
-        "format=account,organization,cluster,parentname,user,share,grptresmins,grpsubmitjobs,maxsubmitjobs")
-QUEUE = ("squeue", "--all", "--states=all",
-         "-O", ",".join(f"{field}:|" for field in (
-             "JobID", "Cluster", "Account", "UserName", "State", "Partition", "NumNodes", "tres-alloc", "NodeList",
-             "Reason", "SubmitTime", "StartTime", "EndTime", "TimeLimit", "exit_code")))
-ENDED = ("sacct", "-a", "-X", "-P", "--noconvert", f"--format={','.join(read.ENDED)}")
-RECORDS = ("sacct", "-a", "-D", "-X", "-P", "--noconvert", "-E", "now+52weeks", f"--format={','.join(read.RECORDS)}")
+TREE = (
+    "sacctmgr",
+    "-P",
+    "show",
+    "account",
+    "withassoc",
+    "format=account,organization,cluster,parentname,user,share,grptresmins,grpsubmitjobs,maxsubmitjobs",
+)
+QUEUE = (
+    "squeue",
+    "--all",
+    "--states=all",
+    "-O",
+    ",".join(
+        f"{field}:|"
+        for field in (
+            "JobID",
+            "Cluster",
+            "Account",
+            "UserName",
+            "State",
+            "Partition",
+            "NumNodes",
+            "tres-alloc",
+            "NodeList",
+            "Reason",
+            "SubmitTime",
+            "StartTime",
+            "EndTime",
+            "TimeLimit",
+            "exit_code",
+        )
+    ),
+)
+ENDED = ("sacct", "-a", "-X", "-P", "--noconvert", f"--format={','.join(queue.ENDED)}")
+RECORDS = ("sacct", "-a", "-D", "-X", "-P", "--noconvert", "-E", "now+52weeks", f"--format={','.join(queue.RECORDS)}")
 EVENTS = ("sacctmgr", "-P", "show", "event", "format=cluster,nodename,state,start,end,reason")
 USERS = ("sacctmgr", "-P", "show", "user", "withassoc", "format=user,defaultaccount,account,cluster")
 CLUSTERS = ("sacctmgr", "-nP", "show", "cluster", "format=cluster")
@@ -116,8 +146,10 @@ class SlurmCluster:
 
     def _only_ours(self, stand: read.Stand, names: Sequence[str]) -> None:
         if taken := sorted(set(names) & set(stand.observed.foreign)):
-            raise ClusterError(f"{', '.join(taken)}: on the cluster without our mark, so left alone; to hand an "
-                               f"account over: sacctmgr modify account {taken[0]} set organization={MARK}")
+            raise ClusterError(
+                f"{', '.join(taken)}: on the cluster without our mark, so left alone; to hand an "
+                f"account over: sacctmgr modify account {taken[0]} set organization={MARK}"
+            )
 
     def _ours_there(self, missing: set[str]) -> None:
         if missing:
@@ -127,8 +159,9 @@ class SlurmCluster:
         if missing:
             raise ClusterError(f"parent {', '.join(sorted(missing))}: is not on the cluster {self._name}")
 
-    def _compare(self, accounts: Sequence[Account], present: Set[Member] = frozenset(),
-                 absent: Set[Member] = frozenset()) -> None:
+    def _compare(
+        self, accounts: Sequence[Account], present: Set[Member] = frozenset(), absent: Set[Member] = frozenset()
+    ) -> None:
         """Read back: nothing is done before it stands there."""
         seen = self._stand().observed
         wrong = [account.name for account in accounts if account not in seen.accounts]
@@ -144,16 +177,18 @@ class SlurmCluster:
         write.check_directives(request.script)
         places = sites(request, self._system) if request.nodes * self._system.gpus_per_node >= request.gpus else ()
         if not places:
-            raise Refused(f"no site{f' {request.site}' if request.site else ''} holds {request.gpus} GPUs on "
-                          f"{request.nodes} nodes.",
-                          f"A node has {self._system.gpus_per_node} GPUs; a job runs at one site.")
+            raise Refused(
+                f"no site{f' {request.site}' if request.site else ''} holds {request.gpus} GPUs on "
+                f"{request.nodes} nodes.",
+                f"A node has {self._system.gpus_per_node} GPUs; a job runs at one site.",
+            )
         self._know_controller()
-        folder = _folder(request.user)
-        command = write.submission(request, self._system, places, str(folder), str(_output(request.user, "%j")))
+        folder = submit.folder(request.user)
+        command = write.submission(request, self._system, places, str(folder), str(submit.output(request.user, "%j")))
         start = str(folder) if os.access(folder, os.X_OK) else "/"
         answer = as_person(request.user, command, text=request.script, folder=start)
         if answer.status:
-            raise _refusal(answer, request)
+            raise submit.refusal(answer, request)
         job = answer.out.decode("utf-8", "replace").strip().partition(";")[0]
         if not job.isdigit():
             raise ClusterError(f"sbatch gave no job number but {job[:60]!r}")
@@ -168,21 +203,21 @@ class SlurmCluster:
             raise ClusterError(f"scancel {job}: {answer.last_word}")
 
     def jobs(self) -> tuple[Job, ...]:
-        live = read.queue(ask(QUEUE), self._system)
+        live = queue.queue(ask(QUEUE), self._system)
         self._know_data_base()
-        past = read.ended(ask((*ENDED, "-M", self._name, "-S", "now-7days")), self._system)
+        past = queue.ended(ask((*ENDED, "-M", self._name, "-S", "now-7days")), self._system)
         found = {job.job: job for job in (*past, *live)}  # the controller knows it first
         return tuple(sorted(found.values(), key=lambda job: (job.submitted, int(job.job))))
 
     def output(self, job: str) -> str:
         owner = self._owner(job)
-        answer = as_person(owner, ("tail", "-c", str(LAST_BYTES), "--", str(_output(owner, job))))
+        answer = as_person(owner, ("tail", "-c", str(LAST_BYTES), "--", str(submit.output(owner, job))))
         return "" if answer.status else answer.out.decode("utf-8", "replace")
 
     def records(self, since: int) -> bytes:
         self._know_data_base()
         source = ask((*RECORDS, "-M", self._name, "-S", _time(since - OVERLAP)), patience=LONG_PATIENCE)
-        if not source.startswith("|".join(read.RECORDS).encode() + b"\n") or not source.endswith(b"\n"):
+        if not source.startswith("|".join(queue.RECORDS).encode() + b"\n") or not source.endswith(b"\n"):
             raise ClusterError("sacct: the answer does not begin with the columns asked for, or is cut off")
         return source
 
@@ -197,11 +232,11 @@ class SlurmCluster:
     def _owner(self, job: str) -> str:
         if not (job.isascii() and job.isdigit()):
             raise BadInput(f"job: {job!r} is not the number of a job")
-        live = read.queue(ask(QUEUE), self._system)
+        live = queue.queue(ask(QUEUE), self._system)
         if found := next((one.user for one in live if one.job == job), None):
             return found
         source = ask((*ENDED, "-M", self._name, "-j", job, "-S", _time(0)))
-        if found := next((one.user for one in read.ended(source, self._system) if one.job == job), None):
+        if found := next((one.user for one in queue.ended(source, self._system) if one.job == job), None):
             return found
         raise Refused(f"job {job} is not known to the cluster.", "Look at the list of jobs.")
 
@@ -219,8 +254,9 @@ class SlurmCluster:
         if "data base" not in self._checked:
             names = ask(CLUSTERS).decode("utf-8", "replace").split()
             if self._name not in names:
-                raise ClusterError(f"Slurm's data base has no cluster {self._name!r}; "
-                                   f"it knows: {', '.join(names) or 'none'}")
+                raise ClusterError(
+                    f"Slurm's data base has no cluster {self._name!r}; it knows: {', '.join(names) or 'none'}"
+                )
             self._checked.add("data base")
 
 
@@ -233,31 +269,3 @@ def _side_by_side(commands: Sequence[write.Command]) -> None:
 def _time(instant: int) -> str:
     """As Slurm reads it. Never second 0: sacct takes that for "not said", and begins at the last midnight."""
     return datetime.fromtimestamp(max(DAY, instant), UTC).strftime(TIME_FORMAT)
-
-
-def _folder(user: str) -> Path:
-    """Where a job starts and prints: the home, if it is there and theirs, else /tmp (for trying out on one machine)."""
-    entry = person(user)
-    home = Path(entry.pw_dir)
-    return home if home.is_dir() and home.stat().st_uid == entry.pw_uid else Path("/tmp")  # noqa: S108
-
-
-def _output(user: str, job: str) -> Path:
-    """The user's number keeps names in /tmp apart, where somebody else's file of the same job would stop the job."""
-    return _folder(user) / f"schmelz-{person(user).pw_uid}-{job}.out"
-
-
-def _refusal(answer: Answer, request: JobRequest) -> Exception:
-    """What Slurm's no means for the person."""
-    said = answer.complaint
-    if any(words in said for words in NO_ANSWERS):
-        return ClusterError(f"sbatch: {answer.last_word}")
-    for words, fault in SCRIPT_FAULTS.items():
-        if words in said:
-            return BadInput(fault)
-    for words, (because, remedy) in REFUSALS.items():
-        if words in said:
-            return Refused(because.format_map(asdict(request)), remedy)
-    if ANSWERED in said:
-        return Refused(f"Slurm refuses it: {answer.last_word.rpartition(': ')[2]}.", "Ask the operator what it means.")
-    return ClusterError(f"sbatch failed (exit status {answer.status}): {answer.last_word}")

@@ -48,8 +48,9 @@ def ask(command: Sequence[str], *, text: str = "", patience: int = PATIENCE) -> 
     return answer.out
 
 
-def as_person(user: str, command: Sequence[str], *, text: str = "", folder: str = "/",
-              patience: int = PATIENCE) -> Answer:
+def as_person(
+    user: str, command: Sequence[str], *, text: str = "", folder: str = "/", patience: int = PATIENCE
+) -> Answer:
     """Run it with the rights of `user`, and with nothing in the environment that a job could inherit."""
     return _run(command, _slurm_conf(), text, patience, _rights(user), folder)
 
@@ -81,25 +82,43 @@ def _rights(user: str) -> pwd.struct_passwd | None:
     if ours == entry.pw_uid:
         return None
     if ours != 0:
-        raise ClusterError(f"Schmelz runs as Unix user {ours} and cannot act as {user}; "
-                           "it must run as root to submit and read jobs for others")
+        raise ClusterError(
+            f"Schmelz runs as Unix user {ours} and cannot act as {user}; "
+            "it must run as root to submit and read jobs for others"
+        )
     return entry
 
 
-def _run(command: Sequence[str], environment: dict[str, str], text: str, patience: int,
-         rights: pwd.struct_passwd | None, folder: str) -> Answer:
+def _run(
+    command: Sequence[str],
+    environment: dict[str, str],
+    text: str,
+    patience: int,
+    rights: pwd.struct_passwd | None,
+    folder: str,
+) -> Answer:
     program = shutil.which(command[0])
     if program is None:
         raise ClusterError(f"{command[0]} is not installed here, or not on PATH")
     groups = os.getgrouplist(rights.pw_name, rights.pw_gid) if rights else None
     try:
         done = subprocess.run(
-            [program, *command[1:]], input=text.encode(), capture_output=True, timeout=patience, check=False,
-            env=environment, cwd=folder, user=rights and rights.pw_uid, group=rights and rights.pw_gid,
-            extra_groups=groups)
+            [program, *command[1:]],
+            input=text.encode(),
+            capture_output=True,
+            timeout=patience,
+            check=False,
+            env=environment,
+            cwd=folder,
+            user=rights and rights.pw_uid,
+            group=rights and rights.pw_gid,
+            extra_groups=groups,
+        )
     except subprocess.TimeoutExpired:
-        raise ClusterError(f"{named(command)} gave no answer in {patience} s; what it did is not known: "
-                           "look at the cluster before you repeat it") from None
+        raise ClusterError(
+            f"{named(command)} gave no answer in {patience} s; what it did is not known: "
+            "look at the cluster before you repeat it"
+        ) from None
     except (OSError, ValueError) as error:
         raise ClusterError(f"{named(command)} could not be run: {error}") from error
     return Answer(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))

@@ -110,29 +110,47 @@ SCRIPT_FAULTS = {
 REFUSALS = {
     "Invalid account or account/partition": (
         "{user} may not use the project {account} on the cluster.",
-        "A new project or member gets there when the operator applies the plan."),
+        "A new project or member gets there when the operator applies the plan.",
+    ),
     "AssocGrpSubmitJobsLimit": (
-        "the project {account} is closed for new jobs.", "Ask the principal investigator or the operator."),
+        "the project {account} is closed for new jobs.",
+        "Ask the principal investigator or the operator.",
+    ),
     "AssocMaxSubmitJobLimit": (
         "{user} is no member of {account} any more, or has as many jobs in the queue as allowed.",
-        "Ask the principal investigator."),
+        "Ask the principal investigator.",
+    ),
     "AssocGrpGRESMinutes": (
-        "the job may need more GPU-hours than {account} has.", "Ask for fewer GPUs or a shorter time limit."),
+        "the job may need more GPU-hours than {account} has.",
+        "Ask for fewer GPUs or a shorter time limit.",
+    ),
     "AssocGrpGRES": ("the job asks for more GPUs than {account} may use at once.", "Ask for fewer GPUs."),
     "QOSGrpGRESMinutes": (
-        "the job may need more GPU-hours than its quality of service has.", "Ask for fewer GPUs or less time."),
+        "the job may need more GPU-hours than its quality of service has.",
+        "Ask for fewer GPUs or less time.",
+    ),
     "QOSGrpGRES": ("the job asks for more GPUs than its share of the machine has.", "Ask for fewer GPUs."),
     "Invalid qos": ("the quality of service that the script asks for is not one of {account}.", "Leave it out."),
     "Requested node configuration is not available": (
         "no nodes of the cluster fit {gpus} GPUs on {nodes} nodes with what the script asks for beside.",
-        "Ask for less per node."),
+        "Ask for less per node.",
+    ),
     "Requested time limit is invalid": ("the time limit is longer than the cluster allows.", "Choose a shorter one."),
     "Access denied to requested reservation": ("{account} may not use that reservation.", "Leave it out."),
     "Invalid partition": ("the cluster has no such partition.", "The operator compares factory file and cluster."),
     "Job violates accounting/QOS policy": (
-        "a limit of {account} or of its quality of service forbids this job.", "Ask for less."),
+        "a limit of {account} or of its quality of service forbids this job.",
+        "Ask for less.",
+    ),
 }
 
-NO_ANSWERS = ("Unable to contact slurm controller", "Socket timed out", "Zero Bytes were transmitted",
-              "Slurm temporarily unable", "Slurm database", "Connection refused", "Protocol authentication error")
+NO_ANSWERS = (
+    "Unable to contact slurm controller",
+    "Socket timed out",
+    "Zero Bytes were transmitted",
+    "Slurm temporarily unable",
+    "Slurm database",
+    "Connection refused",
+    "Protocol authentication error",
+)
 ANSWERED = "submission failed"

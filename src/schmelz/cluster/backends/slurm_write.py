@@ -24,8 +24,11 @@ _NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,79}")
 
 def check_names(names: Iterable[str]) -> None:
     """Slurm turns names into small letters and the load file has quotes and colons of its own."""
-    if faults := [f"{name!r}: not a name that Slurm keeps as it is; small letters, digits and . _ - only"
-                  for name in sorted(set(names)) if not _NAME.fullmatch(name)]:
+    if faults := [
+        f"{name!r}: not a name that Slurm keeps as it is; small letters, digits and . _ - only"
+        for name in sorted(set(names))
+        if not _NAME.fullmatch(name)
+    ]:
         raise BadInput(faults)
 
 
@@ -72,8 +75,9 @@ def _account_line(account: Account) -> str:
 
 def moves(cluster: str, pairs: Iterable[Change]) -> list[Command]:
     """Commands that hang accounts under other parents; they shift the whole tree, so one after the other."""
-    return _modifications(cluster, ((new.name, (f"parent={new.parent}",)) for old, new in sorted(pairs)
-                                    if old.parent != new.parent))
+    return _modifications(
+        cluster, ((new.name, (f"parent={new.parent}",)) for old, new in sorted(pairs) if old.parent != new.parent)
+    )
 
 
 def settings(cluster: str, pairs: Iterable[Change]) -> list[Command]:
@@ -95,27 +99,62 @@ def _modifications(cluster: str, wishes: Iterable[tuple[str, Command]]) -> list[
     for name, value in wishes:
         groups.setdefault(value, []).append(name)
     modify = ("sacctmgr", "-i", "modify", "account", "where")
-    return [(*modify, f"name={','.join(part)}", f"cluster={cluster}", "set", *value)
-            for value, names in groups.items() for part in _parts(names)]
+    return [
+        (*modify, f"name={','.join(part)}", f"cluster={cluster}", "set", *value)
+        for value, names in groups.items()
+        for part in _parts(names)
+    ]
 
 
 def removals(cluster: str, members: Iterable[Member]) -> list[tuple[Command, tuple[Member, ...]]]:
     """A command for each account, with the members that it takes away."""
     delete = ("sacctmgr", "-i", "delete", "user")
-    return [((*delete, f"name={','.join(users)}", f"account={account}", f"cluster={cluster}"),
-             tuple(Member(user, account) for user in users)) for account, users in _by_account(members)]
+    return [
+        (
+            (*delete, f"name={','.join(users)}", f"account={account}", f"cluster={cluster}"),
+            tuple(Member(user, account) for user in users),
+        )
+        for account, users in _by_account(members)
+    ]
 
 
 def endings(cluster: str, members: Iterable[Member]) -> list[Command]:
     """For members whose jobs still run: no new jobs, waiting ones do not start, running ones go on."""
-    return [("sacctmgr", "-i", "modify", "user", "where", f"name={','.join(users)}", f"account={account}",
-             f"cluster={cluster}", "set", "MaxJobs=0", "MaxSubmitJobs=0") for account, users in _by_account(members)]
+    return [
+        (
+            "sacctmgr",
+            "-i",
+            "modify",
+            "user",
+            "where",
+            f"name={','.join(users)}",
+            f"account={account}",
+            f"cluster={cluster}",
+            "set",
+            "MaxJobs=0",
+            "MaxSubmitJobs=0",
+        )
+        for account, users in _by_account(members)
+    ]
 
 
 def default_accounts(cluster: str, moves: dict[str, list[str]]) -> list[Command]:
     """Another default account for those who lose theirs and keep others."""
-    return [("sacctmgr", "-i", "modify", "user", "where", f"name={','.join(part)}", f"cluster={cluster}", "set",
-             f"DefaultAccount={account}") for account, users in sorted(moves.items()) for part in _parts(users)]
+    return [
+        (
+            "sacctmgr",
+            "-i",
+            "modify",
+            "user",
+            "where",
+            f"name={','.join(part)}",
+            f"cluster={cluster}",
+            "set",
+            f"DefaultAccount={account}",
+        )
+        for account, users in sorted(moves.items())
+        for part in _parts(users)
+    ]
 
 
 def _by_account(members: Iterable[Member]) -> list[tuple[str, list[str]]]:
@@ -126,7 +165,7 @@ def _by_account(members: Iterable[Member]) -> list[tuple[str, list[str]]]:
 
 
 def _parts(names: list[str]) -> list[list[str]]:
-    return [names[first:first + MOST_NAMES] for first in range(0, len(names), MOST_NAMES)]
+    return [names[first : first + MOST_NAMES] for first in range(0, len(names), MOST_NAMES)]
 
 
 def submission(request: JobRequest, system: System, sites: Sequence[str], folder: str, output: str) -> Command:
@@ -136,9 +175,22 @@ def submission(request: JobRequest, system: System, sites: Sequence[str], folder
     gives the job its owner's login environment. Where whole nodes are charged, whole nodes are asked for.
     """
     nodes = nodes_needed(system, request.gpus, request.nodes)
-    size = (["--exclusive", f"--gpus-per-node={-(-request.gpus // nodes)}"] if system.charge == "node"
-            else [f"--gpus={request.gpus}"])
+    size = (
+        ["--exclusive", f"--gpus-per-node={-(-request.gpus // nodes)}"]
+        if system.charge == "node"
+        else [f"--gpus={request.gpus}"]
+    )
     partitions = [system.partitions[site][0] for site in sites if system.partitions.get(site)]
     where = [f"--partition={','.join(dict.fromkeys(partitions))}"] if len(partitions) == len(sites) else []
-    return ("sbatch", "--parsable", f"--account={request.account}", f"--nodes={nodes}", *size,
-            f"--time={-(-request.limit // 60)}", *where, f"--chdir={folder}", f"--output={output}", "--get-user-env")
+    return (
+        "sbatch",
+        "--parsable",
+        f"--account={request.account}",
+        f"--nodes={nodes}",
+        *size,
+        f"--time={-(-request.limit // 60)}",
+        *where,
+        f"--chdir={folder}",
+        f"--output={output}",
+        "--get-user-env",
+    )

@@ -1,0 +1,183 @@
+"""Jobs in Slurm's answers: the controller's queue and the accounting, as the portal shows jobs. Pure.
+
+Both tell the same of an ended job; the controller knows it first and forgets it after minutes. Jobs are numbered as
+JobIDRaw everywhere, so that a job, its record and its output file carry one number. Times are UTC epoch seconds.
+"""
+
+import re
+
+from schmelz.cluster.backends import slurm_read as read
+from schmelz.cluster.backends.slurm_words import BY_STATE, REASONS, STATES
+from schmelz.cluster.model import ClusterError, Job, JobState
+from schmelz.policy.nodes import expand_nodes
+from schmelz.policy.system import System
+
+QUEUE = (
+    "JOBID",
+    "CLUSTER",
+    "ACCOUNT",
+    "USER",
+    "STATE",
+    "PARTITION",
+    "NODES",
+    "TRES_ALLOC",
+    "NODELIST",
+    "REASON",
+    "SUBMIT_TIME",
+    "START_TIME",
+    "END_TIME",
+    "TIME_LIMIT",
+    "EXIT_CODE",
+)
+ENDED = (
+    "JobIDRaw",
+    "Cluster",
+    "User",
+    "Account",
+    "Partition",
+    "State",
+    "Submit",
+    "Start",
+    "End",
+    "Timelimit",
+    "ReqTRES",
+    "AllocTRES",
+    "NNodes",
+    "ExitCode",
+    "NodeList",
+)
+RECORDS = (
+    "JobIDRaw",
+    "Cluster",
+    "User",
+    "Account",
+    "Partition",
+    "QOS",
+    "State",
+    "Submit",
+    "Eligible",
+    "Start",
+    "End",
+    "ElapsedRaw",
+    "TimelimitRaw",
+    "AllocTRES",
+    "NNodes",
+    "ExitCode",
+    "NodeList",
+)
+_GPUS = re.compile(r"(?:^|,)gres/gpu(:[^=,]+)?=([0-9]+)")
+_LIMIT = re.compile(r"(?:([0-9]+)-)?(?:([0-9]+):)?([0-9]+):([0-9]+)")
+
+
+def queue(source: bytes, system: System) -> list[Job]:
+    """The jobs that the controller has in its memory."""
+    return [_queued(row, system) for row in _of_cluster(read.table(source, QUEUE, "squeue"), "CLUSTER", system)]
+
+
+def ended(source: bytes, system: System) -> list[Job]:
+    """The ended jobs of the accounting."""
+    rows = _of_cluster(read.table(source, ENDED, "sacct"), "Cluster", system)
+    jobs = [_recorded(row, system) for row in rows if row["JobIDRaw"].isdigit()]
+    return [job for job in jobs if job.state not in ("PENDING", "RUNNING")]
+
+
+def _of_cluster(rows: list[dict[str, str]], column: str, system: System) -> list[dict[str, str]]:
+    if strange := next((row[column] for row in rows if row[column] != system.cluster.name), None):
+        raise ClusterError(f"the answer is about the cluster {strange!r}, not about {system.cluster.name!r}")
+    return rows
+
+
+def _queued(row: read.Row, system: System) -> Job:
+    state = STATES.get(row["STATE"], "RUNNING")
+    live, waits = state in ("PENDING", "RUNNING"), state == "PENDING"
+    status = read.number(row, "EXIT_CODE")  # as wait(2) gives it
+    code = _code(state, status >> 8, status & 127)
+    return Job(
+        row["JOBID"],
+        row["ACCOUNT"],
+        row["USER"],
+        state,
+        gpus(row["TRES_ALLOC"]),
+        read.number(row, "NODES"),
+        _limit(row["TIME_LIMIT"], system),
+        read.instant(row["SUBMIT_TIME"]) or 0,
+        None if waits else _start(row["START_TIME"], row["NODELIST"]),
+        None if live else read.instant(row["END_TIME"]),
+        site(row["NODELIST"], row["PARTITION"], system),
+        row["NODELIST"],
+        _waiting(row) if waits else how(row["STATE"], code),
+        code,
+    )
+
+
+def _recorded(row: read.Row, system: System) -> Job:
+    word = row["State"].partition(" ")[0]  # "CANCELLED by 1001"
+    state = STATES.get(word, "FAILED")
+    status, _, signal = row["ExitCode"].partition(":")
+    code = _code(state, int(status or 0), int(signal or 0))
+    nodes = "" if row["NodeList"] in ("None assigned", "None") else row["NodeList"]
+    return Job(
+        row["JobIDRaw"],
+        row["Account"],
+        row["User"],
+        state,
+        gpus(row["AllocTRES"] or row["ReqTRES"]),
+        read.number(row, "NNodes"),
+        _limit(row["Timelimit"], system),
+        read.instant(row["Submit"]) or 0,
+        _start(row["Start"], nodes),
+        read.instant(row["End"]),
+        site(nodes, row["Partition"], system),
+        nodes,
+        how(word, code),
+        code,
+    )
+
+
+def _code(state: JobState, status: int, signal: int) -> int | None:
+    """A shell's exit code; none for a job that somebody else ended: there controller and accounting disagree."""
+    if state not in ("COMPLETED", "FAILED"):
+        return None
+    return status or (128 + signal if signal else 0)
+
+
+def _waiting(row: read.Row) -> str:
+    word = row["REASON"].partition(",")[0].strip("()")  # "ReqNodeNotAvail, UnavailableNodes:mxb001"
+    return REASONS.get(word) or BY_STATE.get(row["STATE"]) or row["REASON"]
+
+
+def how(word: str, code: int | None) -> str:
+    """What became of a job, in plain words."""
+    return BY_STATE.get(word, word).format(code=code)
+
+
+def gpus(tres: str) -> int:
+    """GPUs in a TRES text: the untyped number where it is given, else the sum of the typed ones."""
+    found = _GPUS.findall(tres)
+    plain = [int(number) for kind, number in found if not kind]
+    return plain[0] if plain else sum(int(number) for _, number in found)
+
+
+def site(nodes: str, partition: str, system: System) -> str | None:
+    """The site of a job: where its first node is, else the one site of its partition; None while it is open."""
+    names = expand_nodes(nodes) if nodes else ()
+    for known, its_nodes in system.node_names.items():
+        if names and names[0] in its_nodes:
+            return known
+    wished = partition.split(",")
+    places = [known for known, partitions in system.partitions.items() if set(wished) <= set(partitions)]
+    return places[0] if len(places) == 1 else None
+
+
+def _start(text: str, nodes: str) -> int | None:
+    """When it began; a job that never had nodes never began, whatever is written there."""
+    return read.instant(text) if nodes else None
+
+
+def _limit(text: str, system: System) -> int:
+    """Seconds of [D-][HH:]MM:SS; a job without a limit has the longest that the policy knows."""
+    found = _LIMIT.fullmatch(text)
+    if found is None:
+        return system.cluster.max_time
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
