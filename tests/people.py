@@ -37,6 +37,7 @@ def cast(factory: Factory, pool_index: int = 0) -> Cast:
     pool = system.pools[pool_index]
     mode = next(m for m in factory.modes if m.pool == pool.id and m.state == "open" and m.order != "ranked"
                 and system.id in m.systems and "peer-review" not in m.steps and "panel" not in m.steps)
+    pool = factory.pool_for(system.id, pool.id, mode.id)
     country = next(iter(factory.countries(mode.regions)), "LU")
     home = Organisation.objects.create(name="Quartz Voice", country=country, category=mode.audience[0], founded=2025)
     people = {handle: add_person(factory, handle=handle, name=handle.title(), email=f"{handle}@example.org", demo=True,

@@ -5,6 +5,7 @@ The tests stand in the order of a cluster's life and share one lab; each says wh
 
 import os
 import pwd
+import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -183,9 +184,13 @@ def test_a_job_runs_as_its_owner_with_a_login_environment_even_under_srun(
     cluster: SlurmCluster, anna: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SCHMELZ_SECRET", "ours")
-    number = cluster.submit(request(anna, "id -un; echo [$SCHMELZ_SECRET]; srun sh -c 'echo $SLURM_GPUS_ON_NODE'; pwd"))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    ours = os.umask(0o077)
+    script = "id -un; echo [$SCHMELZ_SECRET]; srun sh -c 'echo $SLURM_GPUS_ON_NODE'; pwd; umask; ulimit -c"
+    number = cluster.submit(request(anna, script))
+    os.umask(ours)
     until(lambda: job(cluster, number).state == "COMPLETED")
-    assert cluster.output(number) == f"{anna}\n[]\n1\n/tmp\n"
+    assert cluster.output(number) == f"{anna}\n[]\n1\n/tmp\n0022\nunlimited\n"
     done = job(cluster, number)
     assert (done.account, done.user, done.gpus, done.site, done.reason, done.exit_code) == (
         "p200001",

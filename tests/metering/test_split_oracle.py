@@ -197,7 +197,7 @@ def test_the_order_of_runs_and_outages_does_not_matter(situation, random) -> Non
 @settings(max_examples=15, deadline=None)
 @given(situations(), st.integers(1, 30 * HOURS))
 def test_a_boundary_at_which_nothing_changes_changes_nothing(situation, moment: int) -> None:
-    """One run, or the same work as two runs end to end: segments are cut there, and every figure stays (without excess)."""
+    """One run, or the same work as two runs end to end: segments are cut there, every figure stays (without excess)."""
     factory, found, away, period, as_of = situation
     first = Job("a", "a-1", ("n01", "n02"), 5, period.start, moment, period.start, None, False)
     second = replace(first, start=period.start + moment, eligible=period.start + moment, elapsed=3 * HOURS)

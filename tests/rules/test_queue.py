@@ -6,7 +6,7 @@ The oracle is slow and written anew: it walks the order, keeps the first job tha
 from collections.abc import Iterable
 from dataclasses import replace
 
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from schmelz.rules.queue import Running, Start, State, Waiting, next_starts
 from schmelz.rules.shares import ranks
@@ -63,6 +63,7 @@ def in_order(state: State) -> list[Waiting]:
     return sorted(state.waiting, key=lambda job: rank[job.pool])
 
 
+@settings(max_examples=80, deadline=None)
 @given(states())
 def test_no_site_gives_more_than_it_has_and_no_job_spans_sites(state: State) -> None:
     starts = next_starts(state)
@@ -74,6 +75,7 @@ def test_no_site_gives_more_than_it_has_and_no_job_spans_sites(state: State) -> 
         assert taken <= state.free[site]
 
 
+@settings(max_examples=80, deadline=None)
 @given(states())
 def test_it_is_deterministic_and_asking_again_gives_nothing(state: State) -> None:
     starts = next_starts(state)
@@ -81,6 +83,7 @@ def test_it_is_deterministic_and_asking_again_gives_nothing(state: State) -> Non
     assert next_starts(after(state, starts)) == ()
 
 
+@settings(max_examples=80, deadline=None)
 @given(states(floor=False))
 def test_the_first_blocked_job_keeps_its_place_and_nothing_idles_that_would_not_delay_it(state: State) -> None:
     starts = next_starts(state)
@@ -98,6 +101,7 @@ def test_the_first_blocked_job_keeps_its_place_and_nothing_idles_that_would_not_
             assert room_at(after(end, [Start(job.job, site)]), site, kept[0]) < blocked.gpus
 
 
+@settings(max_examples=80, deadline=None)
 @given(states(floor=False))
 def test_jobs_before_the_first_blocked_one_all_start(state: State) -> None:
     started = {start.job for start in next_starts(state)}
@@ -142,6 +146,13 @@ def test_backfill_starts_what_ends_in_time_or_takes_what_is_over() -> None:
     state = State(NOW, 9, {"east": 3}, waiting, running, {})
     assert names(state) == ["short"]
     assert names(replace(state, waiting=(waiting[0], waiting[3], waiting[1]))) == ["extra"]
+    assert names(replace(state, waiting=(waiting[0], waiting[3], job("no more extra", "a", 1, 99)))) == ["extra"]
+
+
+def test_the_place_is_kept_for_the_best_job_even_if_its_pool_has_nothing_that_fits_now() -> None:
+    running = (Running("r", "a", 6, "east", NOW + 10),)
+    waiting = (job("long", "a", 3, 11), job("large", "b", 8), job("short", "a", 3, 10))
+    assert names(State(NOW, 9, {"east": 3}, waiting, running, {"a": 0, "b": 5})) == ["short"]
 
 
 def test_a_job_that_can_never_fit_holds_no_place() -> None:
@@ -163,7 +174,7 @@ def test_a_site_that_the_machine_does_not_have_takes_nothing() -> None:
 def test_a_backfill_that_lifts_a_pool_over_its_floor_hands_the_turn_over_at_once() -> None:
     """`a` is under its floor and has the place; its small job lifts it over, then `b`, deeper in deficit, leads."""
     running = (Running("r", "b", 6, "east", NOW + 10),)
-    waiting = (job("a-large", "a", 9, 5), job("a-small", "a", 3, 5), job("b-long", "b", 3, 99))
+    waiting = (job("a-large", "a", 11, 5), job("a-small", "a", 3, 5), job("b-long", "b", 3, 99))
     state = State(NOW, 12, {"east": 6}, waiting, running, {"a": 0, "b": 50}, floor_percent=25)
     assert names(state) == ["a-small", "b-long"]
     assert next_starts(after(state, next_starts(state))) == ()

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 import make
 from schmelz.policy.schema import Factory, System
@@ -52,6 +52,7 @@ OUTAGES = st.lists(st.builds(
 def test_no_gpu_is_used_twice_and_every_run_is_as_its_job_says(charge: str) -> None:
     machine = system(charge)
 
+    @settings(max_examples=40, deadline=None)
     @given(jobs(charge), OUTAGES)
     def check(todo: list[SimJob], outages: list[Outage]) -> None:
         placed = sim(machine, todo, outages)
@@ -106,6 +107,13 @@ def test_an_outage_takes_free_nodes_first_and_lets_jobs_go_on() -> None:
         ("1", 0, ("n01",)), ("2", 60, ("n02",)), ("3", 160, ("n01", "n02"))]
     placed = sim(system(), todo[:2], [Outage("north", ("n01",), 10, 500)])
     assert [(run.job, run.start, run.end) for run in placed] == [("1", 0, 100), ("2", 20, 120)]
+
+
+def test_a_node_that_is_away_takes_no_job_until_its_last_outage_is_over() -> None:
+    away = [Outage("north", ("n01",), 0, 50), Outage("north", ("n01",), 0, 90)]
+    one, two = job(1, 1, 10, sites=("north",)), job(2, 1, 60, sites=("north",))
+    placed = sim(system(), [one, two], away)
+    assert [(run.start, run.nodes) for run in placed] == [(10, ("n02",)), (90, ("n01",))]
 
 
 def test_a_site_whose_maintenance_is_announced_is_clear_when_it_begins() -> None:

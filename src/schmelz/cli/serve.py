@@ -1,6 +1,8 @@
 """Running it: `schmelz check`, `schmelz up`, `schmelz demo`, `schmelz doctor`."""
 
 import os
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -43,8 +45,7 @@ def up(
     ready.portal()
     server.check_engine(host)
     if with_demo:
-        _fill(None, None)
-        _sign_ins()
+        _fill_apart()
     say(f"Schmelz serves {ready.factory().factory.name} on http://{'[' + host + ']' if ':' in host else host}:{port} "
         "(Ctrl-C stops it)")
     server.serve(host, port)
@@ -67,13 +68,23 @@ def _date(text: str | None) -> date | None:
         raise BadInput(f"--until: {text!r} is not a date; write for example 2026-11-22") from None
 
 
-def _fill(seed: int | None, until: date | None) -> None:
-    from schmelz.demo.fill import fill, is_empty
+def _fill_apart() -> None:
+    """Fill an empty factory in a process of its own: the server forks, and the threads of polars would not survive that."""
+    from schmelz.demo.fill import is_empty
 
-    if seed is None and not is_empty():
+    if not is_empty():
+        _sign_ins()
         return
+    done = subprocess.run([sys.executable, "-m", "schmelz.cli", "demo"], timeout=600)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+
+
+def _fill(seed: int, until: date | None) -> None:
+    from schmelz.demo.fill import fill
+
     say("filling the factory with a believable year ...")
-    done = fill(ready.factory(), seed=1 if seed is None else seed, until=until, unix_user=ready.unix_user())
+    done = fill(ready.factory(), seed=seed, until=until, unix_user=ready.unix_user())
     say(", ".join(f"{count} {what}" for what, count in done.items()))
 
 

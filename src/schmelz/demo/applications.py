@@ -161,12 +161,18 @@ def _sized(scene: Scene, weight: int, mine: Sequence[Draft]) -> list[Draft]:
     awards = [index for index, draft in enumerate(sized) if draft.outcome == "awarded"]
     left = max(0, share - sum(sized[index].gpu_hours for index in awards))
     large = [index for index in awards if sized[index].mode.size(system).max is None]
-    parts = split_by_weight(left, [_active_days(scene, sized[index]) * scene.rng.randint(60, 140) for index in large])
+    appetites = [_active_days(scene, sized[index]) * _appetite(scene, sized[index]) for index in large]
+    parts = split_by_weight(left, appetites)
     for index, part in zip(large, parts, strict=True):
         draft = sized[index]
         whole = part * draft.project.seconds // (DAY * max(1, _active_days(scene, draft)))
         sized[index] = replace(draft, gpu_hours=max(draft.gpu_hours, round_off(min(whole, 2 * part))))
     return sized
+
+
+def _appetite(scene: Scene, draft: Draft) -> int:
+    """How much of the rest a project takes; commercial ones, which pay or stay below a ceiling, take half."""
+    return scene.rng.randint(60, 140) // (2 if draft.organisation.commercial else 1)
 
 
 def _active_days(scene: Scene, draft: Draft) -> int:

@@ -16,7 +16,7 @@ from schmelz.demo.year import run, year
 from schmelz.faults import BadInput, Refused
 from schmelz.metering.supply import Outage
 from schmelz.operate import cluster, meter
-from schmelz.policy.schema import Factory
+from schmelz.policy.schema import Factory, Pool
 from schmelz.portal import clock
 from schmelz.portal.calls import actions as calls
 from schmelz.portal.people.actions import add_person
@@ -102,8 +102,12 @@ def _submit(factory: Factory, application: Application) -> str:
     return calls.submit(factory, mode_id=mode.id, person=person, answers=answers, brought_over=True).code
 
 
+def _pool(factory: Factory, application: Application) -> Pool:
+    return factory.pool_for(application.system, application.pool, application.mode)
+
+
 def _decide(factory: Factory, application: Application, code: str, project: Project | None) -> None:
-    signers = [holders(role)[0] for role in factory.system(application.system).pool(application.pool).signers]
+    signers = [holders(role)[0] for role in _pool(factory, application).signers]
     if project is None or application.award_gpu_hours is None:
         calls.refuse(factory, code, signers[0], because=application.reason)
         return

@@ -92,7 +92,8 @@ def _unknown_signers(data: object) -> Iterator[Fault]:
     known = [f"{name}:{function}" for _, partner in at(data, "partners[]")
              for _, name in _words(partner, "id") for _, function in _words(partner, "functions[]")]
     yield from ((path, not_one_of(role, known, "functions of the partners"))
-                for path, role in _words(data, "systems[].pools[].signers[]") if role not in known)
+                for pattern in ("systems[].pools[].signers[]", "modes[].signers[]")
+                for path, role in _words(data, pattern) if role not in known)
 
 
 def _weights(data: object) -> Iterator[Fault]:

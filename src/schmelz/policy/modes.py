@@ -19,6 +19,7 @@ from schmelz.policy.fields import (
     Moment,
     Percent,
     Positive,
+    RoleId,
     Table,
     Texts,
     WorkingDays,
@@ -75,7 +76,7 @@ class Limits(Table):
 
 
 class Mode(Table):
-    """[[modes]]: an access mode; its applications are decided by the signers of its pool."""
+    """[[modes]]: an access mode; its applications are decided by its own `signers`, or else by those of its pool."""
 
     id: Id
     pool: Id
@@ -94,6 +95,7 @@ class Mode(Table):
     cut_offs: tuple[Moment, ...] = ()
     price: dict[Category, Price]
     statements: Annotated[tuple[Id, ...], DISTINCT] = ()
+    signers: Annotated[tuple[RoleId, ...], Field(min_length=2), DISTINCT] | None = None
     limits: Limits = Limits()
     state: State
     version: Positive = 1

@@ -149,6 +149,12 @@ class Factory(Table):
     def mode(self, mode_id: str) -> Mode:
         return {m.id: m for m in self.modes}[mode_id]
 
+    def pool_for(self, system_id: str, pool_id: str, mode_id: str) -> Pool:
+        """The pool as it decides about a mode: with the mode's own signers, where it names some."""
+        pool = self.system(system_id).pool(pool_id)
+        mode = next((m for m in self.modes if m.id == mode_id), None)
+        return pool.model_copy(update={"signers": mode.signers}) if mode and mode.signers else pool
+
     def category(self, category_id: str) -> CategoryOfUser:
         return {c.id: c for c in self.categories}[category_id]
 

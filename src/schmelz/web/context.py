@@ -60,4 +60,6 @@ def _navigation(person: Person | None) -> tuple[Link, ...]:
 
 
 def _signing_roles() -> set[str]:
-    return {role for system in factory().systems for pool in system.pools for role in pool.signers}
+    policy = factory()
+    own = {role for mode in policy.modes for role in mode.signers or ()}
+    return own | {role for system in policy.systems for pool in system.pools for role in pool.signers}

@@ -30,39 +30,14 @@ OVERLAP = DAY  # records reach the data base later than they say: re-read a day,
 LAST_BYTES = 65_536
 
 TREE = (
-    "sacctmgr",
-    "-P",
-    "show",
-    "account",
-    "withassoc",
+    "sacctmgr", "-P", "show", "account", "withassoc",
     "format=account,organization,cluster,parentname,user,share,grptresmins,grpsubmitjobs,maxsubmitjobs",
-)
-QUEUE = (
-    "squeue",
-    "--all",
-    "--states=all",
-    "-O",
-    ",".join(
-        f"{field}:|"
-        for field in (
-            "JobID",
-            "Cluster",
-            "Account",
-            "UserName",
-            "State",
-            "Partition",
-            "NumNodes",
-            "tres-alloc",
-            "NodeList",
-            "Reason",
-            "SubmitTime",
-            "StartTime",
-            "EndTime",
-            "TimeLimit",
-            "exit_code",
-        )
-    ),
-)
+)  # fmt: skip
+QUEUE_FIELDS = (
+    "JobID", "Cluster", "Account", "UserName", "State", "Partition", "NumNodes", "tres-alloc", "NodeList", "Reason",
+    "SubmitTime", "StartTime", "EndTime", "TimeLimit", "exit_code",
+)  # fmt: skip
+QUEUE = ("squeue", "--all", "--states=all", "-O", ",".join(f"{field}:|" for field in QUEUE_FIELDS))
 ENDED = ("sacct", "-a", "-X", "-P", "--noconvert", f"--format={','.join(queue.ENDED)}")
 RECORDS = ("sacct", "-a", "-D", "-X", "-P", "--noconvert", "-E", "now+52weeks", f"--format={','.join(queue.RECORDS)}")
 EVENTS = ("sacctmgr", "-P", "show", "event", "format=cluster,nodename,state,start,end,reason")

@@ -113,6 +113,7 @@ def _run(
             user=rights and rights.pw_uid,
             group=rights and rights.pw_gid,
             extra_groups=groups,
+            umask=0o022,  # a job inherits it
         )
     except subprocess.TimeoutExpired:
         raise ClusterError(

@@ -13,58 +13,17 @@ from schmelz.policy.nodes import expand_nodes
 from schmelz.policy.system import System
 
 QUEUE = (
-    "JOBID",
-    "CLUSTER",
-    "ACCOUNT",
-    "USER",
-    "STATE",
-    "PARTITION",
-    "NODES",
-    "TRES_ALLOC",
-    "NODELIST",
-    "REASON",
-    "SUBMIT_TIME",
-    "START_TIME",
-    "END_TIME",
-    "TIME_LIMIT",
-    "EXIT_CODE",
-)
+    "JOBID", "CLUSTER", "ACCOUNT", "USER", "STATE", "PARTITION", "NODES", "TRES_ALLOC", "NODELIST", "REASON",
+    "SUBMIT_TIME", "START_TIME", "END_TIME", "TIME_LIMIT", "EXIT_CODE",
+)  # fmt: skip
 ENDED = (
-    "JobIDRaw",
-    "Cluster",
-    "User",
-    "Account",
-    "Partition",
-    "State",
-    "Submit",
-    "Start",
-    "End",
-    "Timelimit",
-    "ReqTRES",
-    "AllocTRES",
-    "NNodes",
-    "ExitCode",
-    "NodeList",
-)
+    "JobIDRaw", "Cluster", "User", "Account", "Partition", "State", "Submit", "Start", "End", "Timelimit",
+    "ReqTRES", "AllocTRES", "NNodes", "ExitCode", "NodeList",
+)  # fmt: skip
 RECORDS = (
-    "JobIDRaw",
-    "Cluster",
-    "User",
-    "Account",
-    "Partition",
-    "QOS",
-    "State",
-    "Submit",
-    "Eligible",
-    "Start",
-    "End",
-    "ElapsedRaw",
-    "TimelimitRaw",
-    "AllocTRES",
-    "NNodes",
-    "ExitCode",
-    "NodeList",
-)
+    "JobIDRaw", "Cluster", "User", "Account", "Partition", "QOS", "State", "Submit", "Eligible", "Start", "End",
+    "ElapsedRaw", "TimelimitRaw", "AllocTRES", "NNodes", "ExitCode", "NodeList",
+)  # fmt: skip
 _GPUS = re.compile(r"(?:^|,)gres/gpu(:[^=,]+)?=([0-9]+)")
 _LIMIT = re.compile(r"(?:([0-9]+)-)?(?:([0-9]+):)?([0-9]+):([0-9]+)")
 
@@ -160,13 +119,20 @@ def gpus(tres: str) -> int:
 
 def site(nodes: str, partition: str, system: System) -> str | None:
     """The site of a job: where its first node is, else the one site of its partition; None while it is open."""
-    names = expand_nodes(nodes) if nodes else ()
+    first = _first(nodes)
     for known, its_nodes in system.node_names.items():
-        if names and names[0] in its_nodes:
+        if first in its_nodes:
             return known
     wished = partition.split(",")
     places = [known for known, partitions in system.partitions.items() if set(wished) <= set(partitions)]
     return places[0] if len(places) == 1 else None
+
+
+def _first(nodes: str) -> str:
+    try:
+        return expand_nodes(nodes)[0] if nodes else ""
+    except ValueError:  # a name that no policy could hold
+        return ""
 
 
 def _start(text: str, nodes: str) -> int | None:

@@ -172,7 +172,8 @@ def submission(request: JobRequest, system: System, sites: Sequence[str], folder
     """sbatch, script on standard input. What stands here wins over #SBATCH lines of the script.
 
     Not --export=NONE: then srun inside the job finds no PATH. The environment is clean already, and --get-user-env
-    gives the job its owner's login environment. Where whole nodes are charged, whole nodes are asked for.
+    gives the job its owner's login environment; our own resource limits stay ours (--propagate). Where whole nodes are
+    charged, whole nodes are asked for. Any site will do where none was wished for: a free GPU must not wait for another.
     """
     nodes = nodes_needed(system, request.gpus, request.nodes)
     size = (
@@ -182,15 +183,6 @@ def submission(request: JobRequest, system: System, sites: Sequence[str], folder
     )
     partitions = [system.partitions[site][0] for site in sites if system.partitions.get(site)]
     where = [f"--partition={','.join(dict.fromkeys(partitions))}"] if len(partitions) == len(sites) else []
-    return (
-        "sbatch",
-        "--parsable",
-        f"--account={request.account}",
-        f"--nodes={nodes}",
-        *size,
-        f"--time={-(-request.limit // 60)}",
-        *where,
-        f"--chdir={folder}",
-        f"--output={output}",
-        "--get-user-env",
-    )
+    what = ("sbatch", "--parsable", f"--account={request.account}", f"--nodes={nodes}", *size, *where)
+    how = (f"--time={-(-request.limit // 60)}", f"--chdir={folder}", f"--output={output}")
+    return (*what, *how, "--get-user-env", "--propagate=NONE")

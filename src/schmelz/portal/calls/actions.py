@@ -9,11 +9,11 @@ from collections.abc import Callable
 from django.db import transaction
 
 from schmelz.faults import Refused
-from schmelz.policy.schema import Factory, Mode, Pool
+from schmelz.policy.schema import Factory, Mode
 from schmelz.portal.calls.forms import Form, read_form
 from schmelz.portal.calls.letters import awarded_letter, received_letter, refused_letter, turn_letters
 from schmelz.portal.calls.models import Application, Signature
-from schmelz.portal.calls.queries import mode_of, relations, signatures
+from schmelz.portal.calls.queries import mode_of, pool_of, relations, signatures
 from schmelz.portal.calls.states import TRANSITIONS
 from schmelz.portal.clock import now
 from schmelz.portal.ledger.actions import record
@@ -60,7 +60,7 @@ def submit(factory: Factory, *, mode_id: str, person: Person, answers: object, b
     application.save(force_insert=True)
     record("application.submit", f"application:{application.code}", person, mode=mode.id, gpu_hours=form.gpu_hours)
     received_letter(factory, application)
-    turn_letters(application, _pool(factory, application).signers[0])
+    turn_letters(application, pool_of(factory, application).signers[0])
     return application
 
 
@@ -73,10 +73,6 @@ def _kept(form: Form) -> dict[str, object]:
     return {"founded": form.founded, "statements": sorted(form.statements), "inference_percent": form.inference_percent}
 
 
-def _pool(factory: Factory, application: Application) -> Pool:
-    return factory.system(application.system).pool(application.pool)
-
-
 def _move(factory: Factory, code: str, name: str, person: Person, because: str,
           write: Callable[[Application], dict[str, object]]) -> Application:
     """The one way an application changes state. `write` makes the move's own changes and returns the event's data."""
@@ -84,7 +80,7 @@ def _move(factory: Factory, code: str, name: str, person: Person, because: str,
         application = Application.objects.select_for_update().filter(code=code).select_related("applicant").get()
         row = transition(TRANSITIONS, name, application.state)
         if row.permission in (Permission.DECISION_PROPOSE, Permission.DECISION_SIGN, Permission.DECISION_REFUSE):
-            check_signer(_pool(factory, application), signatures(application), person.handle, roles(person))
+            check_signer(pool_of(factory, application), signatures(application), person.handle, roles(person))
         require(row.permission, relations(factory, person, application), person.name)
         application.state = row.finish
         data = write(application)
@@ -104,7 +100,7 @@ def propose(factory: Factory, code: str, person: Person, *, gpu_hours: int, beca
 
     def write(application: Application) -> dict[str, object]:
         check_amount(mode_of(factory, application.mode), factory.system(application.system), gpu_hours)
-        pool = _pool(factory, application)
+        pool = pool_of(factory, application)
         _sign(application, person, pool.signers[0], reason)
         application.award_gpu_hours = gpu_hours
         turn_letters(application, pool.signers[1])
@@ -116,7 +112,7 @@ def propose(factory: Factory, code: str, person: Person, *, gpu_hours: int, beca
 def sign(factory: Factory, code: str, person: Person, *, because: str = "", start: int | None = None) -> Application:
     """The next signer signs; with the last signature the award becomes a project, which begins at `start` (default: now)."""
     application = Application.objects.filter(code=code).get()
-    pool = _pool(factory, application)
+    pool = pool_of(factory, application)
     signed = signatures(application)
     last = len(signed) == len(pool.signers) - 1
 

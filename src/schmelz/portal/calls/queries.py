@@ -3,12 +3,12 @@
 from django.db.models import Q, QuerySet
 
 from schmelz.faults import BadInput
-from schmelz.policy.schema import Factory, Mode
+from schmelz.policy.schema import Factory, Mode, Pool
 from schmelz.portal.calls.models import Application
 from schmelz.portal.calls.states import WAITING, ApplicationState
 from schmelz.portal.clock import now
 from schmelz.portal.people.models import Person
-from schmelz.portal.people.queries import general_relations, roles
+from schmelz.portal.people.queries import general_relations, roles, signs_for
 from schmelz.rules.award import Signature, next_role
 from schmelz.rules.eligibility import Answers, Finding, assess
 from schmelz.rules.permissions import PERMISSIONS, Permission, Relation
@@ -31,6 +31,11 @@ def mode_of(factory: Factory, mode_id: str) -> Mode:
     return mode
 
 
+def pool_of(factory: Factory, application: Application) -> Pool:
+    """The pool that decides, with the signers for this application's access mode."""
+    return factory.pool_for(application.system, application.pool, application.mode)
+
+
 def signatures(application: Application) -> tuple[Signature, ...]:
     """Who signed so far, in order."""
     return tuple(Signature(s.person.handle, s.role) for s in application.signatures.select_related("person"))
@@ -40,7 +45,7 @@ def turn(factory: Factory, application: Application) -> str | None:
     """The role whose turn it is; None when the application waits for nobody."""
     if application.state not in WAITING:
         return None
-    return next_role(factory.system(application.system).pool(application.pool), signatures(application))
+    return next_role(pool_of(factory, application), signatures(application))
 
 
 def relations(factory: Factory, person: Person | None, application: Application) -> set[Relation]:
@@ -52,7 +57,7 @@ def relations(factory: Factory, person: Person | None, application: Application)
         return found
     if application.applicant_id == person.pk:
         found.add(Relation.APPLICANT)
-    if held & set(system.pool(application.pool).signers):
+    if held & set(pool_of(factory, application).signers):
         found.add(Relation.SIGNER)
     if turn(factory, application) in held:
         found.add(Relation.NEXT_SIGNER)
@@ -69,9 +74,7 @@ def visible_to(factory: Factory, person: Person | None) -> QuerySet[Application]
     for system in factory.systems:
         if general_relations(person, held, system.operator) & granted:
             wanted |= Q(system=system.id)
-        for pool in system.pools:
-            if held & set(pool.signers):
-                wanted |= Q(system=system.id, pool=pool.id)
+        wanted |= Q(system=system.id) & signs_for(factory, system, held)
     return Application.objects.filter(wanted).select_related("applicant")
 
 
@@ -82,7 +85,7 @@ def inbox(factory: Factory, person: Person) -> list[Application]:
     mine = []
     for application in waiting:
         signed = tuple(Signature(s.person.handle, s.role) for s in application.signatures.all())
-        role = next_role(factory.system(application.system).pool(application.pool), signed)
+        role = next_role(pool_of(factory, application), signed)
         if role in held and person.handle not in {s.person for s in signed}:
             mine.append(application)
     return sorted(mine, key=lambda a: (a.due, a.submitted, a.pk))

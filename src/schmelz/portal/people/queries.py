@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+from django.db.models import Q
+
 from schmelz.faults import BadInput
+from schmelz.policy.schema import Factory, System
 from schmelz.portal.people.models import Function, Letter, Person
 from schmelz.rules.permissions import Relation
 
@@ -45,6 +48,13 @@ def general_relations(person: Person | None, held: frozenset[str], operator: str
     if "auditor" in functions:
         relations.add(Relation.AUDITOR)
     return relations
+
+
+def signs_for(factory: Factory, system: System, held: frozenset[str]) -> Q:
+    """The rows (with `pool` and `mode`) of a system that somebody with these functions signs for."""
+    own = {mode.id: set(mode.signers) for mode in factory.modes if mode.signers}
+    pools = [pool.id for pool in system.pools if held & set(pool.signers)]
+    return (Q(pool__in=pools) & ~Q(mode__in=list(own))) | Q(mode__in=[mode for mode, signers in own.items() if held & signers])
 
 
 def letters(person: Person) -> list[Letter]:

@@ -8,7 +8,7 @@ from schmelz.cluster.desired import Project as DesiredProject
 from schmelz.faults import BadInput
 from schmelz.policy.schema import Factory, System
 from schmelz.portal.people.models import Person
-from schmelz.portal.people.queries import general_relations, roles
+from schmelz.portal.people.queries import general_relations, roles, signs_for
 from schmelz.portal.projects.models import Membership, Project
 from schmelz.rules.permissions import PERMISSIONS, Permission, Relation
 
@@ -31,7 +31,7 @@ def relations(factory: Factory, person: Person | None, project: Project) -> set[
     membership = Membership.objects.filter(project=project, person=person).first()
     if membership:
         found |= {Relation.MEMBER, Relation.PI} if membership.leads else {Relation.MEMBER}
-    if held & set(system.pool(project.pool).signers):
+    if held & set(factory.pool_for(project.system, project.pool, project.mode).signers):
         found.add(Relation.SIGNER)
     return found
 
@@ -46,9 +46,7 @@ def visible_to(factory: Factory, person: Person | None) -> QuerySet[Project]:
     for system in factory.systems:
         if general_relations(person, held, system.operator) & granted:
             wanted |= Q(system=system.id)
-        for pool in system.pools:
-            if held & set(pool.signers):
-                wanted |= Q(system=system.id, pool=pool.id)
+        wanted |= Q(system=system.id) & signs_for(factory, system, held)
     return Project.objects.filter(wanted).distinct()
 
 

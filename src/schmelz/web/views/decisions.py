@@ -11,7 +11,7 @@ from schmelz.faults import BadInput
 from schmelz.policy.schema import Factory
 from schmelz.portal.calls import actions
 from schmelz.portal.calls.models import Application
-from schmelz.portal.calls.queries import findings, inbox as waiting_for, mode_of, relations
+from schmelz.portal.calls.queries import findings, pool_of, inbox as waiting_for, mode_of, relations
 from schmelz.portal.calls.states import ApplicationState
 from schmelz.portal.clock import now
 from schmelz.portal.people.models import Person
@@ -85,7 +85,7 @@ def _page(request: HttpRequest, application: Application, faults: Faults | None 
     policy, wrong = factory(), faults or Faults()
     mode, system = mode_of(policy, application.mode), policy.system(application.system)
     found, signed = findings(policy, application), list(application.signatures.select_related("person"))
-    pool = system.pool(application.pool)
+    pool = pool_of(policy, application)
     return render(request, "web/decide.html", {
         "application": application, "row": row_of(policy, application, now()), "mode": mode, "system": system,
         "pool": pool, "category": policy.category(application.category), "findings": found,
