@@ -130,7 +130,7 @@ def test_export_and_verify(run, cast, tmp_path) -> None:
     assert run("verify", str(out), "--head", head).code == 0
     assert run("verify", str(out), "--head", "0" * 64).code == 1
     assert run("export", str(tmp_path)).code == 2
-    assert "u1" not in (out / "runs.csv").read_text()
+    assert ",u1," not in (out / "runs.csv").read_text()
 
 
 def test_global_options_stand_anywhere() -> None:

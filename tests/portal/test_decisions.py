@@ -76,6 +76,14 @@ def test_others_may_not_decide(cast, asked, who, act) -> None:
     assert (Application.objects.get().state, Event.objects.count()) == ("submitted", before)
 
 
+def test_nobody_decides_about_their_own(cast) -> None:
+    from schmelz.portal.people.models import Function
+    own = actions.submit(cast.factory, mode_id=cast.mode.id, person=cast.anna, answers=cast.answers())
+    Function.objects.create(person=cast.anna, role=cast.pool.signers[0])
+    with pytest.raises(Refused, match="of their own"):
+        actions.propose(cast.factory, own.code, cast.anna, gpu_hours=own.gpu_hours, because="mine")
+
+
 def test_the_second_signer_cannot_go_first(cast, asked) -> None:
     with pytest.raises(Refused, match="waits for"):
         actions.propose(cast.factory, asked.code, cast.signers[1], gpu_hours=asked.gpu_hours, because="x")

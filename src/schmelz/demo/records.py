@@ -1,7 +1,7 @@
 """What the demo year's jobs leave behind: job records as `sacct -P` text, from the simulated machine.
 
-Times are UTC without an offset. At the end of the year some jobs still run (End Unknown) and some wait (Start Unknown;
-AllocTRES then says what they ask for). A job that the end of its project took out of the queue was cancelled unstarted.
+Times are UTC without an offset. The simulated machine is emptied at the end of the year, because nobody runs it any more:
+what still runs is cancelled then, and what still waits is cancelled unstarted, as at the end of a project.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def _record(system: System, job: Job, placed: Placed | None, until: int, uid: in
     state, start, end, elapsed = _course(job, placed, until, uid)
     sites = (placed.site,) if placed else job.sim.sites
     nodes = len(placed.nodes) if placed else job.sim.nodes
-    tres = f"billing={job.sim.gpus},gres/gpu={job.sim.gpus},node={nodes}" if placed or state == "PENDING" else ""
+    tres = f"billing={job.sim.gpus},gres/gpu={job.sim.gpus},node={nodes}" if placed else ""
     submit = _time(job.sim.submit)
     return (job.sim.job, system.cluster.name, job.user, job.sim.project, _partitions(system, sites), "normal", state,
             submit, submit, start, end, str(elapsed), str(job.sim.limit // 60), tres, str(nodes),
@@ -52,11 +52,9 @@ def _record(system: System, job: Job, placed: Placed | None, until: int, uid: in
 def _course(job: Job, placed: Placed | None, until: int, uid: int) -> tuple[str, str, str, int]:
     """State, start, end and seconds elapsed, as they stand at the end of the year."""
     if placed is None:
-        latest = job.sim.latest
-        late = latest is not None and latest < until
-        return ("CANCELLED by 0", "None", _time(latest or 0), 0) if late else ("PENDING", "Unknown", "Unknown", 0)
+        return "CANCELLED by 0", "None", _time(until if job.sim.latest is None else min(job.sim.latest, until)), 0
     if placed.end > until:
-        return "RUNNING", _time(placed.start), "Unknown", until - placed.start
+        return "CANCELLED by 0", _time(placed.start), _time(until), until - placed.start
     state = f"CANCELLED by {uid}" if job.outcome == "CANCELLED" else job.outcome
     return state, _time(placed.start), _time(placed.end), placed.end - placed.start
 

@@ -172,7 +172,7 @@ def _numbers(columns: Sequence[str]) -> Iterator[pl.Expr]:
     yield pl.col(elapsed).alias("Elapsed")
     yield (_integer(pl.col(elapsed)) if elapsed == "ElapsedRaw" else _duration(pl.col(elapsed))).alias("elapsed")
     yield pl.col("AllocTRES")
-    yield _each(pl.col("AllocTRES"), gpus_of, pl.Int64()).alias("gpus")
+    yield _each(_tres(columns), gpus_of, pl.Int64()).alias("gpus")
     nnodes = pl.col("NNodes") if "NNodes" in columns else pl.lit("")
     yield nnodes.alias("NNodes")
     yield pl.when(nnodes == "").then(0).otherwise(_integer(nnodes)).alias("nnodes")
@@ -180,6 +180,14 @@ def _numbers(columns: Sequence[str]) -> Iterator[pl.Expr]:
     text = pl.col(limit) if limit else pl.lit("")
     yield text.alias("Timelimit")
     yield (_integer(text) * 60 if limit == "TimelimitRaw" else _duration(text)).alias("limit_s")
+
+
+def _tres(columns: Sequence[str]) -> pl.Expr:
+    """What a run was given; for one that has not begun, what it asks for: the queue counts in demand, never in a charge."""
+    given = pl.col("AllocTRES")
+    if "ReqTRES" not in columns:
+        return given
+    return pl.when((given == "") & pl.col("Start").is_in(UNSET_TIMES)).then(pl.col("ReqTRES")).otherwise(given)
 
 
 def _integer(text: pl.Expr) -> pl.Expr:

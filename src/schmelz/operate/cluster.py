@@ -15,6 +15,7 @@ from schmelz.cluster.desired import Desired, desired
 from schmelz.cluster.model import Backend, Job, JobRequest, Steering
 from schmelz.cluster.plan import Plan, make
 from schmelz.faults import BadInput, Refused
+from schmelz.metering.windows import window
 from schmelz.policy.schema import System
 from schmelz.portal.clock import now
 from schmelz.portal.ledger.actions import record
@@ -108,7 +109,7 @@ def job_output(person: Person, job_id: str) -> str:
 def steering(system: System) -> Steering:
     """The deficits of the current window and the rule's bounds, as the scheduling cycle needs them."""
     so_far = split(system)
-    whole = sum(pool.entitlement_gpu_s for pool in so_far.pools)
+    whole = system.gpus() * window(factory(), system.id, None, now())[1].seconds
     return Steering(deficits={pool.pool: pool.deficit_gpu_s for pool in so_far.pools},
                     dead_band=dead_band(whole, system.sharing.dead_band_ppm), floor_percent=system.sharing.floor_percent)
 

@@ -56,7 +56,8 @@ class Faults:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if isinstance(error, PolicyError):
             log.error("the policy file cannot be used: %s", error)
-            return page(request, 503, because=error.faults, remedy="The operator corrects the policy file; nothing was changed.")
+            return page(request, 503, because=("The policy file of this factory has faults.",),
+                        remedy="The operator sees them by `schmelz check` and corrects them.")
         if isinstance(error, BadInput):
             return page(request, 400, because=error.faults)
         if isinstance(error, Refused):

@@ -173,7 +173,7 @@ def submission(request: JobRequest, system: System, sites: Sequence[str], folder
 
     Not --export=NONE: then srun inside the job finds no PATH. The environment is clean already, and --get-user-env
     gives the job its owner's login environment; our own resource limits stay ours (--propagate). Where whole nodes are
-    charged, whole nodes are asked for. Any site will do where none was wished for: a free GPU must not wait for another.
+    charged, whole nodes are asked for. Without a wish any site will do: no free GPU waits for another.
     """
     nodes = nodes_needed(system, request.gpus, request.nodes)
     size = (

@@ -29,6 +29,8 @@ from schmelz.rules.permissions import Permission, Relation, require
 from schmelz.rules.texts import english
 from schmelz.units import HOUR, add_months
 
+DECISIONS = (Permission.DECISION_PROPOSE, Permission.DECISION_SIGN, Permission.DECISION_REFUSE)
+
 
 def check_open(mode: Mode) -> None:
     """Raise Refused when the mode takes no applications now, or is decided in a way that is not built yet."""
@@ -79,7 +81,9 @@ def _move(factory: Factory, code: str, name: str, person: Person, because: str,
     with transaction.atomic():
         application = Application.objects.select_for_update().filter(code=code).select_related("applicant").get()
         row = transition(TRANSITIONS, name, application.state)
-        if row.permission in (Permission.DECISION_PROPOSE, Permission.DECISION_SIGN, Permission.DECISION_REFUSE):
+        if row.permission in DECISIONS:
+            if application.applicant_id == person.pk:
+                raise Refused("nobody decides about an application of their own.", "Somebody else of the role must act.")
             check_signer(pool_of(factory, application), signatures(application), person.handle, roles(person))
         require(row.permission, relations(factory, person, application), person.name)
         application.state = row.finish

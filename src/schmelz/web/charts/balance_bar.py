@@ -36,7 +36,7 @@ def widths(bar: Bar) -> dict[str, int]:
     return dict(zip(("settled", "running", "committed", "left", "beyond"), parts, strict=True))
 
 
-def balance_bar(bar: Bar, tint: str, key: str = "balance") -> str:
+def balance_bar(bar: Bar, tint: str, key: str = "balance-bar") -> str:
     """The bar as SVG."""
     drawn, start = [], 0
     looks = {"settled": {"cls": f"{tint} flat"}, "running": {"fill": f"url(#{key}-running)"},
