@@ -112,9 +112,10 @@ def test_jobs(scene, browser) -> None:
                 if not (said == "0" and key in ("hours", "minutes")):
                     _refused(client, path, {**good, key: said}, key)
     for key, said in (("script", ""), ("script", " \n"), ("script", "#!/bin/sh\n" + "x" * 300_000), ("script", "a\x00b"),
-                      ("site", "mars"), ("gpus", "100000"), ("hours", "100000")):
+                      ("site", "mars"), ("hours", "100001")):
         _refused(client, path, {**good, key: said})
-    _refused(client, path, good, status=403)  # not on the cluster yet
+    _refused(client, path, {**good, "gpus": "100000"}, "#!/bin/sh", status=403)
+    _refused(client, path, good, "#!/bin/sh", status=403)  # not on the cluster yet
     _refused(browser(scene.cast.franco), path, good, status=403)
 
 

@@ -19,8 +19,8 @@ from schmelz.portal.clock import now
 from schmelz.portal.ledger.actions import record
 from schmelz.portal.people.models import Person
 from schmelz.portal.people.queries import roles
-from schmelz.portal.projects.actions import open_project
 from schmelz.portal.policy import version
+from schmelz.portal.projects.actions import open_project
 from schmelz.portal.projects.models import Project
 from schmelz.rules.award import check_amount, check_reason, check_signer, next_role
 from schmelz.rules.clock import due

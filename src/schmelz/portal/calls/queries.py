@@ -7,11 +7,11 @@ from schmelz.policy.schema import Factory, Mode, Pool
 from schmelz.portal.calls.models import Application
 from schmelz.portal.calls.states import WAITING, ApplicationState
 from schmelz.portal.clock import now
+from schmelz.portal.people import queries as people
 from schmelz.portal.people.models import Person
-from schmelz.portal.people.queries import general_relations, roles, signs_for
 from schmelz.rules.award import Signature, next_role
 from schmelz.rules.eligibility import Answers, Finding, assess
-from schmelz.rules.permissions import PERMISSIONS, Permission, Relation
+from schmelz.rules.permissions import Permission, Relation
 from schmelz.units import local_date
 
 
@@ -50,37 +50,23 @@ def turn(factory: Factory, application: Application) -> str | None:
 
 def relations(factory: Factory, person: Person | None, application: Application) -> set[Relation]:
     """What a person is to an application."""
-    held = roles(person)
-    system = factory.system(application.system)
-    found = general_relations(person, held, system.operator)
-    if person is None or not person.pk:
-        return found
-    if application.applicant_id == person.pk:
+    found = people.relations(factory, person, application.system, pool_of(factory, application).signers)
+    if person is not None and application.applicant_id == person.pk:
         found.add(Relation.APPLICANT)
-    if held & set(pool_of(factory, application).signers):
-        found.add(Relation.SIGNER)
-    if turn(factory, application) in held:
+    if Relation.SIGNER in found and turn(factory, application) in people.roles(person):
         found.add(Relation.NEXT_SIGNER)
     return found
 
 
 def visible_to(factory: Factory, person: Person | None) -> QuerySet[Application]:
-    """The applications that a person may read; the same rule as APPLICATION_READ over `relations`, as one query."""
-    if person is None or not person.pk:
-        return Application.objects.none()
-    granted = PERMISSIONS[Permission.APPLICATION_READ].granted_to
-    held = roles(person)
-    wanted = Q(applicant=person)
-    for system in factory.systems:
-        if general_relations(person, held, system.operator) & granted:
-            wanted |= Q(system=system.id)
-        wanted |= Q(system=system.id) & signs_for(factory, system, held)
-    return Application.objects.filter(wanted).select_related("applicant")
+    """The applications that a person may read."""
+    rows = people.readable(factory, person, Permission.APPLICATION_READ, Q(applicant=person))
+    return Application.objects.filter(rows).select_related("applicant")
 
 
 def inbox(factory: Factory, person: Person) -> list[Application]:
     """What waits for this person's signature, by clock, the longest overdue first."""
-    held = roles(person)
+    held = people.roles(person)
     waiting = visible_to(factory, person).filter(state__in=WAITING).prefetch_related("signatures__person")
     mine = []
     for application in waiting:

@@ -7,7 +7,7 @@ from django.db.models import Q
 from schmelz.faults import BadInput
 from schmelz.policy.schema import Factory, System
 from schmelz.portal.people.models import Function, Letter, Person
-from schmelz.rules.permissions import Relation
+from schmelz.rules.permissions import PERMISSIONS, Permission, Relation
 
 
 def by_handle(handle: str) -> Person:
@@ -55,6 +55,27 @@ def signs_for(factory: Factory, system: System, held: frozenset[str]) -> Q:
     own = {mode.id: set(mode.signers) for mode in factory.modes if mode.signers}
     pools = [pool.id for pool in system.pools if held & set(pool.signers)]
     return (Q(pool__in=pools) & ~Q(mode__in=list(own))) | Q(mode__in=[mode for mode, signers in own.items() if held & signers])
+
+
+def readable(factory: Factory, person: Person | None, permission: Permission, own: Q) -> Q:
+    """The rows (with `system`, `pool` and `mode`) that `permission` lets somebody read: `own` ones, those of systems where
+    a function grants it, and those they sign for. The same rule as the permission over `relations`, as one query."""
+    if person is None or not person.pk:
+        return Q(pk__in=[])
+    held, granted = roles(person), PERMISSIONS[permission].granted_to
+    for system in factory.systems:
+        everything = bool(general_relations(person, held, system.operator) & granted)
+        own |= Q(system=system.id) & (Q() if everything else signs_for(factory, system, held))
+    return own
+
+
+def relations(factory: Factory, person: Person | None, system: str, signers: Sequence[str]) -> set[Relation]:
+    """What a person is to something of a system that these roles sign for; the caller adds what it alone knows."""
+    held = roles(person)
+    found = general_relations(person, held, factory.system(system).operator)
+    if not held.isdisjoint(signers):
+        found.add(Relation.SIGNER)
+    return found
 
 
 def letters(person: Person) -> list[Letter]:

@@ -7,10 +7,10 @@ from django.db.models import Q, QuerySet
 from schmelz.cluster.desired import Project as DesiredProject
 from schmelz.faults import BadInput
 from schmelz.policy.schema import Factory, System
+from schmelz.portal.people import queries as people
 from schmelz.portal.people.models import Person
-from schmelz.portal.people.queries import general_relations, roles, signs_for
 from schmelz.portal.projects.models import Membership, Project
-from schmelz.rules.permissions import PERMISSIONS, Permission, Relation
+from schmelz.rules.permissions import Permission, Relation
 
 
 def by_code(code: str) -> Project:
@@ -23,31 +23,18 @@ def by_code(code: str) -> Project:
 
 def relations(factory: Factory, person: Person | None, project: Project) -> set[Relation]:
     """What a person is to a project."""
-    held = roles(person)
-    system = factory.system(project.system)
-    found = general_relations(person, held, system.operator)
-    if person is None or not person.pk:
-        return found
-    membership = Membership.objects.filter(project=project, person=person).first()
+    signers = factory.pool_for(project.system, project.pool, project.mode).signers
+    found = people.relations(factory, person, project.system, signers)
+    membership = Membership.objects.filter(project=project, person=person).first() if person is not None else None
     if membership:
         found |= {Relation.MEMBER, Relation.PI} if membership.leads else {Relation.MEMBER}
-    if held & set(factory.pool_for(project.system, project.pool, project.mode).signers):
-        found.add(Relation.SIGNER)
     return found
 
 
 def visible_to(factory: Factory, person: Person | None) -> QuerySet[Project]:
-    """The projects that a person may read; the same rule as PROJECT_READ over `relations`, as one query."""
-    if person is None or not person.pk:
-        return Project.objects.none()
-    granted = PERMISSIONS[Permission.PROJECT_READ].granted_to
-    held = roles(person)
-    wanted = Q(memberships__person=person)
-    for system in factory.systems:
-        if general_relations(person, held, system.operator) & granted:
-            wanted |= Q(system=system.id)
-        wanted |= Q(system=system.id) & signs_for(factory, system, held)
-    return Project.objects.filter(wanted).distinct()
+    """The projects that a person may read."""
+    rows = people.readable(factory, person, Permission.PROJECT_READ, Q(memberships__person=person))
+    return Project.objects.filter(rows).distinct()
 
 
 def pools(system: System) -> dict[str, str]:
@@ -57,11 +44,11 @@ def pools(system: System) -> dict[str, str]:
 
 def desired_projects(system: System) -> list[DesiredProject]:
     """The projects as the cluster should have them, in two queries."""
-    people: dict[int, list[tuple[str | None, str]]] = {}
+    members: dict[int, list[tuple[str | None, str]]] = {}
     rows = Membership.objects.filter(project__system=system.id, person__is_active=True)
     for project_id, unix_name, handle in rows.values_list("project_id", "person__unix_name", "person__handle"):
-        people.setdefault(project_id, []).append((unix_name, handle))
-    return [_desired(project, people.get(project.pk, [])) for project in Project.objects.filter(system=system.id)]
+        members.setdefault(project_id, []).append((unix_name, handle))
+    return [_desired(project, members.get(project.pk, [])) for project in Project.objects.filter(system=system.id)]
 
 
 def _desired(project: Project, people: Iterable[tuple[str | None, str]]) -> DesiredProject:

@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from schmelz.cluster.model import Job, JobState
-from schmelz.faults import BadInput
+from schmelz.faults import BadInput, Refused
 from schmelz.operate import cluster
 from schmelz.policy.schema import Factory, System
 from schmelz.portal.clock import now
@@ -129,6 +129,8 @@ def submit(request: HttpRequest, project: Project) -> HttpResponse:
         job = _send(request, signed_in(request), project, system)
     except BadInput as error:
         return _form(request, project, system, placed(error, FIELDS))
+    except Refused as error:  # on the form itself, so that the script is not lost
+        return _form(request, project, system, Faults((str(error),)), 403)
     messages.success(request, f"Job {job} was submitted.")
     return redirect("job", job=job)
 
@@ -163,11 +165,11 @@ def _unusable(script: str, site: str | None, system: System) -> list[str]:
     return faults
 
 
-def _form(request: HttpRequest, project: Project, system: System, faults: Faults) -> HttpResponse:
+def _form(request: HttpRequest, project: Project, system: System, faults: Faults, status: int = 400) -> HttpResponse:
     default = system.cluster.default_time
     start = {"script": SCRIPT, "gpus": "1", "nodes": "", "hours": default // HOUR, "minutes": default % HOUR // MINUTE, "site": ""}
     said = {key: request.POST.get(key, "") for key in start} if request.method == "POST" else start
     return render(request, "web/submit.html", {
         "project": project, "system": system, "said": said, "faults": faults, "section": "jobs",
         "sites": [s for s in factory().sites if s.id in system.nodes], "longest": system.cluster.max_time,
-        "awarded": project.state == ProjectState.AWARDED}, status=400 if faults else 200)
+        "awarded": project.state == ProjectState.AWARDED}, status=status if faults else 200)
