@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 from django.test import Client
-from people import Cast
 
+from people import Cast
 from schmelz.portal.calls import actions
 from schmelz.portal.calls.models import Application
 from schmelz.portal.people.models import Person
@@ -27,11 +27,24 @@ class Scene:
     def paths(self) -> dict[str, str]:
         """Every page that is followed by a link, by its route."""
         return {
-            "home": "/", "words": "/words", "sign-in": "/sign-in", "calls": "/calls", "door": "/door", "split": "/split",
-            "apply": f"/calls/{self.cast.mode.id}/apply", "applications": "/applications", "inbox": "/inbox",
-            "application": f"/applications/{self.waiting.code}", "decide": f"/applications/{self.waiting.code}/decide",
-            "projects": "/projects", "project": f"/projects/{self.project.code}", "jobs": "/jobs",
-            "submit": f"/projects/{self.project.code}/submit", "letters": "/letters", "plan": "/plan", "health": "/health",
+            "home": "/",
+            "words": "/words",
+            "sign-in": "/sign-in",
+            "calls": "/calls",
+            "door": "/door",
+            "split": "/split",
+            "apply": f"/calls/{self.cast.mode.id}/apply",
+            "applications": "/applications",
+            "inbox": "/inbox",
+            "application": f"/applications/{self.waiting.code}",
+            "decide": f"/applications/{self.waiting.code}/decide",
+            "projects": "/projects",
+            "project": f"/projects/{self.project.code}",
+            "jobs": "/jobs",
+            "submit": f"/projects/{self.project.code}/submit",
+            "letters": "/letters",
+            "plan": "/plan",
+            "health": "/health",
         }
 
 
@@ -42,6 +55,7 @@ def browser(db) -> Browser:
         if person is not None:
             client.force_login(person)
         return client
+
     return signed_in
 
 
@@ -54,4 +68,4 @@ def scene(cast: Cast) -> Scene:
     actions.propose(cast.factory, awarded.code, cast.signers[0], gpu_hours=awarded.gpu_hours, because="It fits.")
     for signer in cast.signers[1:]:
         awarded = actions.sign(cast.factory, awarded.code, signer)
-    return Scene(cast, apply("Steel <script>alert(1)</script> & \"quotes\""), awarded, Project.objects.get())
+    return Scene(cast, apply('Steel <script>alert(1)</script> & "quotes"'), awarded, Project.objects.get())

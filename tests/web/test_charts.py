@@ -12,7 +12,11 @@ from schmelz.web.charts.split_band import HEIGHT, Column, Lane
 from schmelz.web.charts.svg import element, text
 
 SVG = "{http://www.w3.org/2000/svg}"
-LANES = (Lane("eurohpc", "Europe <b>&", "iron", 50), Lane("national", 'Home "quoted"', "ember", 35), Lane("third", "Third", "moss", 15))
+LANES = (
+    Lane("eurohpc", "Europe <b>&", "iron", 50),
+    Lane("national", 'Home "quoted"', "ember", 35),
+    Lane("third", "Third", "moss", 15),
+)
 HOURS = st.integers(0, 10**9)
 
 
@@ -20,7 +24,7 @@ HOURS = st.integers(0, 10**9)
 def columns(draw: st.DrawFn, lanes: tuple[Lane, ...]) -> Column:
     """A day as the split gives it: all parts within what is installed, lent as much as is over."""
     parts = draw(st.lists(HOURS, min_size=2 * len(lanes) + 3, max_size=2 * len(lanes) + 3))
-    own, over = tuple(parts[: len(lanes)]), tuple(parts[len(lanes): 2 * len(lanes)])
+    own, over = tuple(parts[: len(lanes)]), tuple(parts[len(lanes) : 2 * len(lanes)])
     lent = split_by_weight(sum(over), draw(st.lists(st.integers(1, 9), min_size=len(lanes), max_size=len(lanes))))
     return Column("Fri 27 Nov 2026", sum(parts), own, over, lent, parts[-3], parts[-2])
 
@@ -32,7 +36,7 @@ def test_a_lane_adds_up_to_its_share(drawn: tuple[tuple[Lane, ...], Column]) -> 
     parts = split_band.parts_of(column, lanes)
     assert [sum(part.size for part in lane) for lane in parts] == list(share)
     assert all(part.size > 0 for lane in parts for part in lane)
-    assert [[p.start for p in lane] for lane in parts] == [[sum(q.size for q in lane[:i]) for i in range(len(lane))] for lane in parts]
+    assert all(part.start == sum(before.size for before in lane[:i]) for lane in parts for i, part in enumerate(lane))
     assert {p.tint for i, lane in enumerate(parts) for p in lane if p.kind == "own"} <= {lane.tint for lane in lanes}
 
 
@@ -44,22 +48,25 @@ def test_band_is_well_formed_and_inside_its_frame(days: list[Column]) -> None:
     assert root.find(f"{SVG}desc").text
     for path in root.findall(f"{SVG}path"):
         for _, y, _, height in re.findall(r"M(\d+) (-?\d+)h(\d+)v(\d+)h", path.get("d")):
-            assert 0 <= int(y) and int(y) + int(height) <= HEIGHT
+            assert int(y) >= 0 and int(y) + int(height) <= HEIGHT
     assert "style=" not in svg and "<script" not in svg
 
 
 def test_the_borrower_crosses_the_line() -> None:
     """Europe uses its whole half and a quarter of the other; the other half's own use lies beyond it."""
     day = Column("day", 800, own=(400, 100), over=(100, 0), lent=(0, 100), other=0, away=0)
-    upper, lower = split_band.parts_of(day, LANES[:1] + (Lane("n", "N", "ember", 50),))
+    upper, lower = split_band.parts_of(day, (LANES[0], Lane("n", "N", "ember", 50)))
     assert [(p.kind, p.tint, p.start, p.size) for p in upper] == [("own", "iron", 0, 400)]
     assert [(p.kind, p.tint, p.start, p.size) for p in lower] == [
-        ("lent", "iron", 0, 100), ("own", "ember", 100, 100), ("idle", "", 200, 200)]
+        ("lent", "iron", 0, 100),
+        ("own", "ember", 100, 100),
+        ("idle", "", 200, 200),
+    ]
 
 
 def test_what_is_down_lies_at_both_edges() -> None:
     day = Column("day", 800, own=(100, 100), over=(0, 0), lent=(0, 0), other=40, away=80)
-    for lane in split_band.parts_of(day, LANES[:1] + (Lane("n", "N", "ember", 50),)):
+    for lane in split_band.parts_of(day, (LANES[0], Lane("n", "N", "ember", 50))):
         assert [(p.kind, p.size) for p in lane] == [("own", 100), ("idle", 240), ("other", 20), ("away", 40)]
 
 

@@ -31,7 +31,9 @@ def test_from_application_to_a_waiting_job(cast, browser) -> None:
 
     assert "1 decision waits for you" in _text(browser(cast.signers[0]), "/inbox")
     award = str(cast.mode.size(cast.system).default)
-    said = _send(browser(cast.signers[0]), "/applications/a00001/decide", do="propose", gpu_hours=award, because="It fits.")
+    said = _send(
+        browser(cast.signers[0]), "/applications/a00001/decide", do="propose", gpu_hours=award, because="It fits."
+    )
     assert "the next signer was told" in said
     for signer in cast.signers[1:]:
         said = _send(browser(signer), "/applications/a00001/decide", do="sign", because="")
@@ -46,7 +48,9 @@ def test_from_application_to_a_waiting_job(cast, browser) -> None:
     assert "The cluster is as decided" in _text(gilles, "/plan")
     assert gilles.post("/plan/apply", {"hash": read}).status_code == 403
 
-    said = _send(anna, f"/projects/{project.code}/submit", script="#!/bin/sh\r\necho hello\r\n", gpus="1", hours="0", minutes="2")
+    said = _send(
+        anna, f"/projects/{project.code}/submit", script="#!/bin/sh\r\necho hello\r\n", gpus="1", hours="0", minutes="2"
+    )
     assert "was submitted" in said and "Waits for 1 GPU" in said
     listed = _text(anna, "/jobs")
     assert "Waits for 1 GPU" in listed and "Nothing matches" in _text(anna, "/jobs?state=RUNNING")
@@ -64,14 +68,33 @@ def test_job_sentences(scene) -> None:
     from schmelz.cluster.model import Job
 
     def said(**changes: object) -> str:
-        job = Job(**{"job": "1", "account": "p", "user": "anna", "state": "PENDING", "gpus": 8, "nodes": 2, "limit": 600, "submitted": 0,
-                     "started": None, "ended": None, "site": None, "node_list": "", "reason": "", **changes})
+        job = Job(
+            **{
+                "job": "1",
+                "account": "p",
+                "user": "anna",
+                "state": "PENDING",
+                "gpus": 8,
+                "nodes": 2,
+                "limit": 600,
+                "submitted": 0,
+                "started": None,
+                "ended": None,
+                "site": None,
+                "node_list": "",
+                "reason": "",
+                **changes,
+            }
+        )
         return sentence(scene.cast.factory, job, 1000)
 
     assert said(reason="waits for room") == "Waits for 8 GPUs: waits for room"
     assert said(state="CANCELLED") == "Ended before it began"
     assert said(state="COMPLETED", started=100, ended=190, gpus=1) == "Done after 1 min 30 s on 1 GPU, 13 minutes ago"
-    assert said(state="TIMEOUT", started=100, ended=990) == "Stopped at its time limit after 14 min 50 s on 8 GPUs, just now"
+    assert (
+        said(state="TIMEOUT", started=100, ended=990)
+        == "Stopped at its time limit after 14 min 50 s on 8 GPUs, just now"
+    )
 
 
 def test_split_file_adds_up(scene, browser) -> None:

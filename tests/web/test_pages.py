@@ -22,8 +22,18 @@ MATRIX = {
 class Page(HTMLParser):
     """What a browser would fetch, and what a person needs: labels, ids, headings, inline code."""
 
-    FETCHED = {("link", "href"), ("script", "src"), ("img", "src"), ("form", "action"), ("iframe", "src"), ("use", "href"),
-               ("image", "href"), ("source", "src"), ("object", "data"), ("button", "formaction")}
+    FETCHED = {
+        ("link", "href"),
+        ("script", "src"),
+        ("img", "src"),
+        ("form", "action"),
+        ("iframe", "src"),
+        ("use", "href"),
+        ("image", "href"),
+        ("source", "src"),
+        ("object", "data"),
+        ("button", "formaction"),
+    }
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -46,7 +56,9 @@ class Page(HTMLParser):
         self.fetched += [value or "" for name, value in attrs if name in ("hx-get", "hx-post")]
         self.inline += [name for name in said if name == "style" or name.startswith("on")]
         self.inline += ["script"] if tag == "script" and "src" not in said else ["style"] if tag == "style" else []
-        self.wanted |= set((said.get("aria-describedby") or "").split()) | set((said.get("aria-labelledby") or "").split())
+        self.wanted |= set((said.get("aria-describedby") or "").split()) | set(
+            (said.get("aria-labelledby") or "").split()
+        )
         self.labelled |= {said["for"] or ""} if tag == "label" and "for" in said else set()
         if tag in ("input", "select", "textarea") and said.get("type") != "hidden" and not self.inside_label:
             self.inputs.append(said)
@@ -60,7 +72,9 @@ def _check(html: str, path: str) -> None:
     assert [url for url in page.fetched if urlsplit(url).netloc] == [], path
     assert page.inline == [], f"{path}: the content security policy would block this"
     assert [one for one in set(page.ids) if page.ids.count(one) > 1] == [], f"{path}: ids used twice"
-    assert [one.get("name") for one in page.inputs if one.get("id") not in page.labelled] == [], f"{path}: without a label"
+    assert [one.get("name") for one in page.inputs if one.get("id") not in page.labelled] == [], (
+        f"{path}: without a label"
+    )
     assert page.wanted - set(page.ids) == set(), f"{path}: described by what is not there"
     assert (page.tags.count("h1"), page.tags.count("main"), page.tags.count("title") >= 1) == (1, 1, True), path
     assert "Traceback" not in html and "{%" not in html and "{{" not in html, path
@@ -68,7 +82,13 @@ def _check(html: str, path: str) -> None:
 
 
 def _people(cast) -> dict:
-    return {"anna": cast.anna, "bruno": cast.bruno, "franco": cast.franco, "gilles": cast.gilles, "signer": cast.signers[0]}
+    return {
+        "anna": cast.anna,
+        "bruno": cast.bruno,
+        "franco": cast.franco,
+        "gilles": cast.gilles,
+        "signer": cast.signers[0],
+    }
 
 
 def test_every_page_for_everybody(scene, browser) -> None:
@@ -85,7 +105,15 @@ def test_every_page_for_everybody(scene, browser) -> None:
 
 
 def test_matrix_is_complete(scene) -> None:
-    pages = {route.name for route in urlpatterns} - {"sign-out", "check", "withdraw", "add-member", "apply-plan", "job", "letter"}
+    pages = {route.name for route in urlpatterns} - {
+        "sign-out",
+        "check",
+        "withdraw",
+        "add-member",
+        "apply-plan",
+        "job",
+        "letter",
+    }
     assert set(scene.paths()) == pages == OPEN | SIGNED_IN | set(MATRIX)
 
 
@@ -117,8 +145,17 @@ def test_refusal_says_why_and_who_may(scene, browser) -> None:
 
 def test_unknown_addresses_get_a_page(scene, browser) -> None:
     client = browser(scene.cast.gilles)
-    for path in ("/nope", "/projects/p999999", "/applications/a99999", "/calls/nothing/apply", "/letters/99", "/jobs/99",
-                 "/letters/99999999999999999999", "/plan?system=nowhere", "/split?system=nowhere"):
+    for path in (
+        "/nope",
+        "/projects/p999999",
+        "/applications/a99999",
+        "/calls/nothing/apply",
+        "/letters/99",
+        "/jobs/99",
+        "/letters/99999999999999999999",
+        "/plan?system=nowhere",
+        "/split?system=nowhere",
+    ):
         response = client.get(path)
         assert response.status_code == 404, path
         _check(response.content.decode(), path)

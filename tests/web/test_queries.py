@@ -1,5 +1,7 @@
 """The number of database questions per page is small and does not grow with the rows."""
 
+from pathlib import Path
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -11,20 +13,32 @@ from schmelz.portal.projects.models import Membership, Project
 LISTS = ("/applications", "/inbox", "/projects", "/jobs", "/letters", "/")
 
 
+@pytest.fixture
+def factory_file() -> Path:
+    """One factory is enough here."""
+    return Path(__file__).parents[2] / "factory.toml"
+
+
 def _more(scene, count: int) -> None:
     """More rows of every kind, as the lists show them."""
     for number in range(count):
         application, project = scene.waiting, scene.project
         application.pk, application.code = None, f"a1{number:04d}"
         application.save()
-        project.pk, project.code, project.application = None, f"{scene.cast.factory.factory.project_prefix}9{number:04d}", f"b{number}"
+        project.pk, project.code, project.application = (
+            None,
+            f"{scene.cast.factory.factory.project_prefix}9{number:04d}",
+            f"b{number}",
+        )
         project.save()
         Membership.objects.create(project=project, person=scene.cast.anna, leads=True, since=0)
         write_letter(scene.cast.anna, f"Letter {number}", "Hello.", "")
 
 
 def _asked(client, path: str) -> int:
-    with CaptureQueriesContext(connection, ) as asked:
+    with CaptureQueriesContext(
+        connection,
+    ) as asked:
         assert client.get(path).status_code == 200
     return len(asked)
 

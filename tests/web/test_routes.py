@@ -12,7 +12,9 @@ OPEN = {"home", "words", "sign-in", "calls", "door", "split"}
 
 @pytest.mark.parametrize("route", urlpatterns, ids=lambda route: route.name)
 def test_every_route_says_who_may_open_it(route: URLPattern) -> None:
-    assert getattr(route.callback, "opens_for", None) in MARKS, "mark the view with public, mine or needs(Permission...)"
+    assert getattr(route.callback, "opens_for", None) in MARKS, (
+        "mark the view with public, mine or needs(Permission...)"
+    )
 
 
 def test_the_open_pages_are_these() -> None:

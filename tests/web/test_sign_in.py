@@ -1,11 +1,19 @@
 """Signing in: by handle and password, back to where one came from, slowly for whoever guesses."""
 
+from pathlib import Path
+
 import pytest
 from django.core.cache import cache
 from django.test import Client
 
 from schmelz.portal.people.models import Person
 from schmelz.web.views.sign import FAILURES
+
+
+@pytest.fixture
+def factory_file() -> Path:
+    """One factory is enough here."""
+    return Path(__file__).parents[2] / "factory.toml"
 
 
 @pytest.fixture
@@ -32,12 +40,25 @@ def test_in_and_out(anna, portal) -> None:
 
 
 def test_never_to_another_host(anna, portal) -> None:
-    for elsewhere in ("https://example.org/", "//example.org", "javascript:alert(1)", "/\\example.org", "http:///example.org"):
+    for elsewhere in (
+        "https://example.org/",
+        "//example.org",
+        "javascript:alert(1)",
+        "/\\example.org",
+        "http:///example.org",
+    ):
         assert _try(Client(), back=elsewhere) == (302, "/")
 
 
 def test_what_does_not_open(anna, portal) -> None:
-    for handle, password in (("anna", "wrong"), ("anna", ""), ("", ""), ("nobody", "right"), ("anna\x00", "right"), ("a" * 5000, "x")):
+    for handle, password in (
+        ("anna", "wrong"),
+        ("anna", ""),
+        ("", ""),
+        ("nobody", "right"),
+        ("anna\x00", "right"),
+        ("a" * 5000, "x"),
+    ):
         assert _try(Client(), password, handle)[0] == 400
     anna.is_active = False
     anna.save()

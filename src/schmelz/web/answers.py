@@ -35,7 +35,6 @@ def number_or_none(form: QueryDict, key: str, least: int, most: int) -> int | No
     return number_in(form, key, least, most) if form.get(key, "").strip() else None
 
 
-
 @dataclass(frozen=True)
 class Faults:
     """What is wrong with a form: what belongs to a field beside it, the rest on top."""

@@ -1,7 +1,7 @@
 """From a split to the picture of it: the lanes of a system, one column per day, and the keys of the legend.
 
 `other` is use that no pool pays (overhead within its cap, accounts of nobody); what is left after own, borrowed, away
-and idle. The same split is asked for at most every few seconds, so that the parts of one page and of two visitors agree.
+and idle. The same split is asked for at most every few seconds, so that the parts of a page and two visitors agree.
 """
 
 from collections.abc import Sequence
@@ -38,6 +38,11 @@ class Share:
     points: str
 
 
+def picture(svg: str) -> SafeString:
+    """A chart for a template. Every value in it was escaped when it was drawn."""
+    return mark_safe(svg)  # noqa: S308
+
+
 def split_of(system: System, window: str | None = None) -> Split:
     """The split of a window as of the last few seconds."""
     moment = now()
@@ -55,30 +60,47 @@ def column(day: DaySplit) -> Column:
     over = tuple(pool.borrowed_gpu_s + pool.returned_gpu_s for pool in day.pools)
     own = tuple(pool.own_gpu_s for pool in day.pools)
     other = max(0, day.installed_gpu_s - away - sum(own) - sum(over) - supply.idle)
-    return Column(f"{day.day:%a} {day.day.day} {day.day:%b %Y}", day.installed_gpu_s, own, over,
-                  tuple(pool.lent_gpu_s for pool in day.pools), other, away)
+    return Column(
+        f"{day.day:%a} {day.day.day} {day.day:%b %Y}",
+        day.installed_gpu_s,
+        own,
+        over,
+        tuple(pool.lent_gpu_s for pool in day.pools),
+        other,
+        away,
+    )
 
 
 def band(system: System, days: Sequence[DaySplit]) -> SafeString:
-    """The split band as SVG. Every value in it was escaped when it was drawn."""
-    return mark_safe(split_band(lanes(system), [column(day) for day in days], f"The split of {system.title}, day by day"))  # noqa: S308
+    """The split band as SVG."""
+    return picture(split_band(lanes(system), [column(day) for day in days], f"The split of {system.title}, day by day"))
 
 
 def legend(system: System) -> list[Key]:
     """What the patterns of the band mean."""
     found = [(f"{lane.title}: own use", "own", lane.tint) for lane in lanes(system)]
     found += [(f"{lane.title}: borrowed or paid back", "lent", lane.tint) for lane in lanes(system)]
-    found += [("idle", "idle", ""), ("overhead, or nobody's", "other", "slag"), ("down or in maintenance", "away", "slag")]
-    return [Key(mark_safe(swatch(kind, tint, "key")), words) for words, kind, tint in found]  # noqa: S308
+    found += [
+        ("idle", "idle", ""),
+        ("overhead, or nobody's", "other", "slag"),
+        ("down or in maintenance", "away", "slag"),
+    ]
+    return [Key(picture(swatch(kind, tint, "key")), words) for words, kind, tint in found]
 
 
 def shares(system: System, found: Split) -> list[Share]:
     """How the use was shared, in per cent and in points."""
     total, weights = sum(pool.used_gpu_s for pool in found.pools), system.weight_sum
-    return [Share(lane, percent(pool.used_gpu_s, total), f"{lane.weight * 100 / weights:g}\u202f%",
-                  points(pool.used_gpu_s, total, lane.weight, weights))
-            for lane, pool in zip(lanes(system), found.pools, strict=True)]
+    return [
+        Share(
+            lane,
+            percent(pool.used_gpu_s, total),
+            f"{lane.weight * 100 / weights:g}\u202f%",
+            points(pool.used_gpu_s, total, lane.weight, weights),
+        )
+        for lane, pool in zip(lanes(system), found.pools, strict=True)
+    ]
 
 
 def gauge_of(system: System, found: Split) -> SafeString:
-    return mark_safe(gauge(lanes(system), [pool.used_gpu_s for pool in found.pools]))  # noqa: S308
+    return picture(gauge(lanes(system), [pool.used_gpu_s for pool in found.pools]))

@@ -54,9 +54,13 @@ def _navigation(person: Person | None) -> tuple[Link, ...]:
     held = roles(person)
     relations = {r for system in factory().systems for r in general_relations(person, held, system.operator)}
     signs = any(role in held for role in _signing_roles())
-    return tuple(link for link in LINKS if (person or not link.signed_in)
-                 and (link.permission is None or may(link.permission, relations))
-                 and (link.route != "inbox" or signs))
+    return tuple(
+        link
+        for link in LINKS
+        if (person or not link.signed_in)
+        and (link.permission is None or may(link.permission, relations))
+        and (link.route != "inbox" or signs)
+    )
 
 
 def _signing_roles() -> set[str]:

@@ -2,9 +2,9 @@
 
 `public`  anyone.
 `mine`    somebody who is signed in; the page shows only what is their own (letters, their session).
-`needs`   a permission of the table. With a `thing` (an application, a project, a system) the person's relations to it decide,
-          and the view gets the thing itself; with `rows=True` the page is a list, and its query shows only what the
-          permission lets this person read.
+`needs`   a permission of the table. With a `thing` (an application, a project, a system) the person's relations to it
+          decide, and the view gets the thing itself; with `rows=True` the page is a list, and its query shows only what
+          the permission lets this person read.
 Whoever is not signed in is sent to the sign-in page and back; a refusal says who would be allowed.
 """
 
@@ -106,14 +106,17 @@ def public(view: View) -> View:
 
 def mine(view: View) -> View:
     """Only for somebody who is signed in, and only what is their own."""
+
     @wraps(view)
     def guarded(request: HttpRequest, **named: Any) -> HttpResponse:
         return view(request, **named) if person_of(request) else _to_sign_in(request)
+
     return _marked(guarded, view, "mine")
 
 
 def needs(permission: Permission, thing: Thing = the_factory, *, rows: bool = False) -> Callable[[View], View]:
     """Only for those whom the table of permissions allows it."""
+
     def mark(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, **named: Any) -> HttpResponse:
@@ -125,15 +128,19 @@ def needs(permission: Permission, thing: Thing = the_factory, *, rows: bool = Fa
             found = thing(request, **named)
             require(permission, found.relations, person.name if person else "somebody who is not signed in")
             return view(request, *found.things)
+
         return _marked(guarded, view, permission)
+
     return mark
 
 
 def posted(view: View) -> View:
     """Only by sending a form; never by following a link."""
+
     @wraps(view)
     def guarded(request: HttpRequest, *given: Any, **named: Any) -> HttpResponse:
         return view(request, *given, **named) if request.method == "POST" else HttpResponseNotAllowed(["POST"])
+
     return guarded
 
 

@@ -1,6 +1,6 @@
 """Lists: search, sort, filter and pages live in the address bar, so that a list can be sent to somebody; and as CSV.
 
-A *choice* is a filter with a fixed set of values; a *column* sorts when its heading is followed (`sort=-due` backwards).
+A *choice* is a filter with fixed values; a *column* sorts when its heading is followed (`sort=-due` backwards).
 Unknown values of the address are faults, told in words.
 """
 
@@ -50,8 +50,11 @@ class Listing(Generic[Row]):
 def chosen(query: QueryDict, choices: Mapping[str, Iterable[str]]) -> dict[str, str]:
     """The filters of the address. Raises BadInput for a value that is not offered."""
     found = {key: query.get(key, "") for key in choices}
-    faults = [f"{key}: {value!r} is not offered; one of: {', '.join(choices[key])}"
-              for key, value in found.items() if value and value not in choices[key]]
+    faults = [
+        f"{key}: {value!r} is not offered; one of: {', '.join(choices[key])}"
+        for key, value in found.items()
+        if value and value not in choices[key]
+    ]
     if faults:
         raise BadInput(faults)
     return found
@@ -77,8 +80,16 @@ def sort_of(query: QueryDict, columns: Iterable[str], default: str) -> str:
     return said
 
 
-def of_query(request: HttpRequest, rows: "QuerySet[Any]", *, choices: Mapping[str, Iterable[str]], columns: Sequence[str],
-             searched: Sequence[str], default: str, whole: bool = False) -> "Listing[Any]":
+def of_query(
+    request: HttpRequest,
+    rows: "QuerySet[Any]",
+    *,
+    choices: Mapping[str, Iterable[str]],
+    columns: Sequence[str],
+    searched: Sequence[str],
+    default: str,
+    whole: bool = False,
+) -> "Listing[Any]":
     """A page of a query's rows: two queries, whatever their number. `whole` gives all rows, for CSV."""
     kept, search = chosen(request.GET, choices), search_of(request.GET)
     sort, page = sort_of(request.GET, columns, default), page_of(request.GET)
@@ -90,17 +101,27 @@ def of_query(request: HttpRequest, rows: "QuerySet[Any]", *, choices: Mapping[st
         found = found.filter(wanted)
     found = found.order_by(sort, "-pk" if sort.startswith("-") else "pk")
     total = found.count()
-    part = found if whole else found[(page - 1) * PAGE: page * PAGE]
+    part = found if whole else found[(page - 1) * PAGE : page * PAGE]
     return Listing(list(part), total, page, search, sort, kept)
 
 
-def of_rows(request: HttpRequest, rows: Sequence[Row], *, choices: Mapping[str, Iterable[str]],
-            searched: Callable[[Row], str], whole: bool = False) -> Listing[Row]:
+def of_rows(
+    request: HttpRequest,
+    rows: Sequence[Row],
+    *,
+    choices: Mapping[str, Iterable[str]],
+    searched: Callable[[Row], str],
+    whole: bool = False,
+) -> Listing[Row]:
     """A page of rows that are at hand already, in their own order; filters name their attributes."""
     kept, search, page = chosen(request.GET, choices), search_of(request.GET), page_of(request.GET)
-    found = [row for row in rows if all(getattr(row, key) == value for key, value in kept.items() if value)
-             and search.casefold() in searched(row).casefold()]
-    part = found if whole else found[(page - 1) * PAGE: page * PAGE]
+    found = [
+        row
+        for row in rows
+        if all(getattr(row, key) == value for key, value in kept.items() if value)
+        and search.casefold() in searched(row).casefold()
+    ]
+    part = found if whole else found[(page - 1) * PAGE : page * PAGE]
     return Listing(part, len(found), page, search, "", kept)
 
 
@@ -114,8 +135,11 @@ def as_csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([_harmless(value) for value in row] for row in rows)
-    return HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8",
-                        headers={"Content-Disposition": f'attachment; filename="{name}.csv"'})
+    return HttpResponse(
+        text.getvalue(),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}.csv"'},
+    )
 
 
 def _harmless(value: object) -> object:

@@ -18,9 +18,15 @@ from schmelz.web.views.faults import page
 log = logging.getLogger("schmelz.web")
 Answer = Callable[[HttpRequest], HttpResponse]
 
-POLICY = "; ".join([
-    "default-src 'self'", "base-uri 'none'", "object-src 'none'", "frame-ancestors 'none'", "form-action 'self'",
-])
+POLICY = "; ".join(
+    [
+        "default-src 'self'",
+        "base-uri 'none'",
+        "object-src 'none'",
+        "frame-ancestors 'none'",
+        "form-action 'self'",
+    ]
+)
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -56,14 +62,22 @@ class Faults:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if isinstance(error, PolicyError):
             log.error("the policy file cannot be used: %s", error)
-            return page(request, 503, because=("The policy file of this factory has faults.",),
-                        remedy="The operator sees them by `schmelz check` and corrects them.")
+            return page(
+                request,
+                503,
+                because=("The policy file of this factory has faults.",),
+                remedy="The operator sees them by `schmelz check` and corrects them.",
+            )
         if isinstance(error, BadInput):
             return page(request, 400, because=error.faults)
         if isinstance(error, Refused):
             return page(request, 403, because=(error.because,), remedy=error.remedy)
         if isinstance(error, ClusterError):
             log.warning("the cluster: %s", error)
-            return page(request, 503, because=(f"The cluster did not answer: {error}",),
-                        remedy="Nothing was changed. Try again in a minute; what runs there goes on.")
+            return page(
+                request,
+                503,
+                because=(f"The cluster did not answer: {error}",),
+                remedy="Nothing was changed. Try again in a minute; what runs there goes on.",
+            )
         return None

@@ -1,8 +1,8 @@
 """Numbers, dates and spans as people read them, and the glossary.
 
 GPU time is kept in GPU-seconds and shown in GPU-hours: whole ones from 100 on, two digits below, GPU-seconds where an
-hour would hide them. Thousands are parted by a thin space, units are always written. A date names its zone's city and its
-distance from now. Source: the design's page on manners.
+hour would hide them. Thousands are parted by a thin space, units are always written. A date names its zone's city
+and its distance from now. Source: the design's page on manners.
 """
 
 from datetime import datetime
@@ -14,39 +14,41 @@ from schmelz.units import DAY, HOUR, hours, local_date
 MINUTE = 60
 THIN = "\u202f"
 
-GLOSSARY: MappingProxyType[str, str] = MappingProxyType({
-    "access mode": "A way to get GPU-hours: for whom, how much, for how long, and who decides.",
-    "award": "The GPU-hours that were granted; with the last signature it becomes a project.",
-    "avoidable idle": "GPUs that stood idle although a waiting job could have used them.",
-    "blast radius": "How far a plan reaches: what is opened and what is taken away from whom.",
-    "borrowed": "Use beyond a pool's share of the moment, lent by a pool that did not ask for it.",
-    "committed": "What running and waiting jobs may still take: their GPUs times what is left of their limits.",
-    "cut-off": "The moment at which a round of applications closes.",
-    "deficit": "What a pool was entitled to so far, less what it has used so far. The larger deficit goes first.",
-    "delivered": "What was installed, less what was down, in maintenance or drained, less overhead within its cap.",
-    "demand": "What a pool used, and what its waiting jobs could have used within their projects' grants.",
-    "drained": "Taken out of service on purpose, node by node.",
-    "entitlement": "A pool's share of what was delivered.",
-    "GPU-hour": "One GPU held for one hour. Two GPUs for half an hour are one GPU-hour, too.",
-    "GPU-second": "One GPU held for one second; 3,600 of them are one GPU-hour.",
-    "hash": "A fingerprint: if anything in it changes, so does the fingerprint.",
-    "held": "GPUs that nobody else can use because a job has the whole node.",
-    "installed": "All GPUs of the machine, every second of the window.",
-    "late": "Demand that came too late to be served within the window. Not a fault; it is shown.",
-    "lent": "What a pool left unused and others used meanwhile.",
-    "own": "Use within a pool's share of the moment.",
-    "pool": "An owner's share of the machine.",
-    "quarantine": "Records that could not be read, kept with the reason until somebody looks at them.",
-    "returned": "Use beyond the share of the moment that pays back what the pool had lent before.",
-    "running": "Used so far by jobs that still run.",
-    "settled": "Used by jobs that have ended.",
-    "share error": "How far the pools' use lies from their shares; only defined while every pool asks for its share.",
-    "shortfall": "What a pool asked for within its entitlement, and the machine could have given but did not. It is promised to be 0.",
-    "site": "A data centre.",
-    "used": "GPUs that jobs had; held GPUs included where whole nodes are charged.",
-    "time limit": "The job is stopped after this time; a shorter limit starts sooner.",
-    "working day": "Monday to Friday in the factory's zone, without its public holidays.",
-})
+GLOSSARY: MappingProxyType[str, str] = MappingProxyType(
+    {
+        "access mode": "A way to get GPU-hours: for whom, how much, for how long, and who decides.",
+        "award": "The GPU-hours that were granted; with the last signature it becomes a project.",
+        "avoidable idle": "GPUs that stood idle although a waiting job could have used them.",
+        "blast radius": "How far a plan reaches: what is opened and what is taken away from whom.",
+        "borrowed": "Use beyond a pool's share of the moment, lent by a pool that did not ask for it.",
+        "committed": "What running and waiting jobs may still take: their GPUs times what is left of their limits.",
+        "cut-off": "The moment at which a round of applications closes.",
+        "deficit": "What a pool was entitled to so far, less what it has used so far. The larger deficit goes first.",
+        "delivered": "What was installed, less what was down, in maintenance or drained, less overhead within its cap.",
+        "demand": "What a pool used, and what its waiting jobs could have used within their projects' grants.",
+        "drained": "Taken out of service on purpose, node by node.",
+        "entitlement": "A pool's share of what was delivered.",
+        "GPU-hour": "One GPU held for one hour. Two GPUs for half an hour are one GPU-hour, too.",
+        "GPU-second": "One GPU held for one second; 3,600 of them are one GPU-hour.",
+        "hash": "A fingerprint: if anything in it changes, so does the fingerprint.",
+        "held": "GPUs that nobody else can use because a job has the whole node.",
+        "installed": "All GPUs of the machine, every second of the window.",
+        "late": "Demand that came too late to be served within the window. Not a fault; it is shown.",
+        "lent": "What a pool left unused and others used meanwhile.",
+        "own": "Use within a pool's share of the moment.",
+        "pool": "An owner's share of the machine.",
+        "quarantine": "Records that could not be read, kept with the reason until somebody looks at them.",
+        "returned": "Use beyond the share of the moment that pays back what the pool had lent before.",
+        "running": "Used so far by jobs that still run.",
+        "settled": "Used by jobs that have ended.",
+        "share error": "How far the use lies from the shares; only defined while every pool asks for its share.",
+        "shortfall": "What a pool asked for within its part, and the machine could have given but did not.",
+        "site": "A data centre.",
+        "used": "GPUs that jobs had; held GPUs included where whole nodes are charged.",
+        "time limit": "The job is stopped after this time; a shorter limit starts sooner.",
+        "working day": "Monday to Friday in the factory's zone, without its public holidays.",
+    }
+)
 
 
 def number(value: int) -> str:
@@ -140,4 +142,3 @@ def points(part: int, whole: int, weight: int, weights: int) -> str:
         return "–"
     off = 100 * part / whole - 100 * weight / weights
     return f"{off:+.1f}".replace("-", "\u2212") if abs(off) >= 0.05 else "0.0"
-

@@ -1,1 +1,1 @@
-"""Charts as SVG, made on the server by pure functions: numbers in, text out. No inline style, no script; classes only."""
+"""Charts as SVG, made on the server by pure functions: numbers in, text out. Classes only, no style, no script."""

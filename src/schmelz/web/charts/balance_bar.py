@@ -1,7 +1,7 @@
 """The balance bar of a project: settled (solid), running (dense hatching), committed (light hatching), left (empty).
 
-Full width is the grant; where more is committed than was granted, the bar ends in a red stretch beyond the mark of the grant.
-A tick shows how much of the project's time has passed, so that use and time can be compared. Parts add up to the width.
+Full width is the grant; where more is committed than was granted, the bar ends in a red stretch beyond the grant. A
+tick shows how much of the project's time has passed, so that use and time can be compared. Parts add up to the width.
 """
 
 from dataclasses import dataclass
@@ -39,8 +39,12 @@ def widths(bar: Bar) -> dict[str, int]:
 def balance_bar(bar: Bar, tint: str, key: str = "balance-bar") -> str:
     """The bar as SVG."""
     drawn, start = [], 0
-    looks = {"settled": {"cls": f"{tint} flat"}, "running": {"fill": f"url(#{key}-running)"},
-             "committed": {"fill": f"url(#{key}-committed)"}, "beyond": {"cls": "stopped flat"}}
+    looks = {
+        "settled": {"cls": f"{tint} flat"},
+        "running": {"fill": f"url(#{key}-running)"},
+        "committed": {"fill": f"url(#{key}-committed)"},
+        "beyond": {"cls": "stopped flat"},
+    }
     for part, width in widths(bar).items():
         if part in looks:
             drawn.append(boxes([(start, 0, width, HEIGHT)], **looks[part]))
@@ -48,7 +52,11 @@ def balance_bar(bar: Bar, tint: str, key: str = "balance-bar") -> str:
     edge = element("rect", x=1, y=1, width=WIDTH - 2, height=HEIGHT - 2, cls=f"{tint} outline", stroke_width=2)
     passed = WIDTH * max(0, min(bar.time_ppm, 10**6)) // 10**6
     tick = element("line", x1=passed, x2=passed, y1=0, y2=HEIGHT, cls="mid", stroke_dasharray="6 4")
-    said = (f"Of {gpu_time(bar.grant)}: {gpu_time(bar.settled)} settled, {gpu_time(bar.running)} running, "
-            f"{gpu_time(bar.committed)} committed, {gpu_time(bar.left)} left. The dashed line is the time that has passed.")
-    patterns = element("defs", stripes(f"{key}-running", tint, gap=16), stripes(f"{key}-committed", tint, turn=135, gap=32))
+    said = (
+        f"Of {gpu_time(bar.grant)}: {gpu_time(bar.settled)} settled, {gpu_time(bar.running)} running, "
+        f"{gpu_time(bar.committed)} committed, {gpu_time(bar.left)} left. The dashed line is the time that has passed."
+    )
+    patterns = element(
+        "defs", stripes(f"{key}-running", tint, gap=16), stripes(f"{key}-committed", tint, turn=135, gap=32)
+    )
     return drawing(WIDTH, HEIGHT, "Balance", said, patterns, *drawn, edge, tick, key=key)

@@ -1,8 +1,9 @@
-"""The split band: whose the machine was, lent to whom, what was lost. One column per day, its full height is what is installed.
+"""The split band: whose the machine was, lent to whom, what was lost. A column per day, as high as what is installed.
 
-Every pool has a lane as high as its share. In a lane, from the line that it shares with its neighbour outwards: what others
-borrowed (hatched, in the borrower's colour), the pool's own use (solid), idle (empty), overhead and unassigned use (thin
-hatching in grey), and at the far edge what was down or in maintenance (grey). So a borrower's colour crosses the line.
+Every pool has a lane as high as its share. In a lane, from the line that it shares with its neighbour outwards: what
+others borrowed (hatched, in the borrower's colour), the pool's own use (solid), idle (empty), overhead and unassigned
+use (thin hatching in grey), and at the far edge what was down or in maintenance (grey). So a borrower's colour crosses
+the line.
 Invariant: the parts of a lane add up to its height exactly, and the lanes to the height of the day.
 """
 
@@ -51,7 +52,7 @@ class Part:
 
 
 def parts_of(column: Column, lanes: Sequence[Lane]) -> tuple[tuple[Part, ...], ...]:
-    """The parts of each lane of one column, from the line outwards, in GPU-seconds; each lane's parts add up to its share."""
+    """The parts of each lane of a column, from the line outwards, in GPU-seconds; they add up to its share."""
     weights = [lane.weight for lane in lanes]
     share = split_by_weight(column.installed, weights)
     away, other = split_by_weight(column.away, weights), split_by_weight(column.other, weights)
@@ -87,14 +88,27 @@ def split_band(lanes: Sequence[Lane], columns: Sequence[Column], title: str, key
             for part in parts:
                 top, bottom = _place(part, i, edges, column.installed, lanes)
                 shapes.setdefault((part.kind, part.tint), []).append((left, top, right - left, bottom - top))
-        names.append(element("rect", text("title", told(column, lanes)), x=left, y=0, width=right - left, height=HEIGHT,
-                             cls="clear"))
+        names.append(
+            element(
+                "rect", text("title", told(column, lanes)), x=left, y=0, width=right - left, height=HEIGHT, cls="clear"
+            )
+        )
     drawn = [_draw(kind, tint, found, key) for (kind, tint), found in sorted(shapes.items()) if kind != "idle"]
-    lines = [element("line", x1=0, x2=WIDTH, y1=sum(edges[:i]), y2=sum(edges[:i]), cls="mid") for i in range(1, len(lanes))]
+    lines = [
+        element("line", x1=0, x2=WIDTH, y1=sum(edges[:i]), y2=sum(edges[:i]), cls="mid") for i in range(1, len(lanes))
+    ]
     patterns = [stripes(f"{key}-{lane.tint}", lane.tint, gap=16) for lane in lanes]
-    return drawing(WIDTH, HEIGHT, title, _described(lanes, columns),
-                   element("defs", *dict.fromkeys(patterns), stripes(f"{key}-slag", "slag", turn=0, gap=16)),
-                   *drawn, *lines, *names, key=key)
+    return drawing(
+        WIDTH,
+        HEIGHT,
+        title,
+        _described(lanes, columns),
+        element("defs", *dict.fromkeys(patterns), stripes(f"{key}-slag", "slag", turn=0, gap=16)),
+        *drawn,
+        *lines,
+        *names,
+        key=key,
+    )
 
 
 def _place(part: Part, lane: int, edges: Sequence[int], installed: int, lanes: Sequence[Lane]) -> tuple[int, int]:
@@ -113,12 +127,20 @@ def _draw(kind: str, tint: str, found: list[tuple[int, int, int, int]], key: str
 
 def told(column: Column, lanes: Sequence[Lane]) -> str:
     """One day in words."""
-    rows = [f"{lane.title}: own {percent(own, column.installed)}, over its share {percent(over, column.installed)}"
-            for lane, own, over in zip(lanes, column.own, column.over, strict=True)]
+    rows = [
+        f"{lane.title}: own {percent(own, column.installed)}, over its share {percent(over, column.installed)}"
+        for lane, own, over in zip(lanes, column.own, column.over, strict=True)
+    ]
     used = sum(column.own) + sum(column.over) + column.other
     idle = column.installed - used - column.away
-    return "; ".join([f"{column.label}: {gpu_time(column.installed)} installed", *rows,
-                      f"idle {percent(max(0, idle), column.installed)}", f"down {percent(column.away, column.installed)}"])
+    return "; ".join(
+        [
+            f"{column.label}: {gpu_time(column.installed)} installed",
+            *rows,
+            f"idle {percent(max(0, idle), column.installed)}",
+            f"down {percent(column.away, column.installed)}",
+        ]
+    )
 
 
 def _described(lanes: Sequence[Lane], columns: Sequence[Column]) -> str:
@@ -126,14 +148,22 @@ def _described(lanes: Sequence[Lane], columns: Sequence[Column]) -> str:
         return "Nothing to show yet."
     up = f"{lanes[0].title} from the line upwards"
     down = "".join(f", {lane.title} downwards" for lane in lanes[1:])
-    return (f"One column per day from {columns[0].label} to {columns[-1].label}; full height is what is installed. {up}{down}. "
-            "Solid: own use. Hatched: borrowed, in the borrower's colour. Empty: idle. Grey: down or in maintenance.")
+    return (
+        f"One column per day from {columns[0].label} to {columns[-1].label}; full height is what is installed. "
+        f"{up}{down}. "
+        "Solid: own use. Hatched: borrowed, in the borrower's colour. Empty: idle. Grey: down or in maintenance."
+    )
 
 
 def swatch(kind: str, tint: str, key: str) -> str:
     """A key of the legend: the same pattern on a small ground. Decoration beside its words."""
     ground = element("rect", width=24, height=14, cls="paper")
-    inside = "" if kind == "idle" else boxes([(0, 0, 24, 14)], cls=f"{tint} flat") if kind in ("own", "away") \
-        else stripes(f"{key}-{kind}-{tint}", tint, turn=0 if kind == "other" else 45, gap=6) \
+    inside = (
+        ""
+        if kind == "idle"
+        else boxes([(0, 0, 24, 14)], cls=f"{tint} flat")
+        if kind in ("own", "away")
+        else stripes(f"{key}-{kind}-{tint}", tint, turn=0 if kind == "other" else 45, gap=6)
         + boxes([(0, 0, 24, 14)], fill=f"url(#{key}-{kind}-{tint})")
+    )
     return element("svg", ground, inside, xmlns="http://www.w3.org/2000/svg", viewBox="0 0 24 14", aria_hidden="true")

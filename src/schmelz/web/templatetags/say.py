@@ -38,8 +38,9 @@ def ago(context: Mapping[str, Any], instant: int) -> SafeString:
     """How long ago, with the moment for whoever wants it exactly."""
     zone = context["factory"].zone
     exactly = words.moment(instant, zone, context["now"])
-    return format_html('<time datetime="{}" title="{}">{}</time>', iso(instant), exactly,
-                       words.distance(instant, context["now"], zone))
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', iso(instant), exactly, words.distance(instant, context["now"], zone)
+    )
 
 
 @register.simple_tag

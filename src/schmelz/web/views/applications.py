@@ -25,11 +25,33 @@ from schmelz.units import iso
 from schmelz.web.guard import needs, posted, signed_in, the_application
 from schmelz.web.listing import as_csv, of_query, wants_csv
 
-LIGHTS = {ApplicationState.SUBMITTED: "", ApplicationState.PROPOSED: "warn", ApplicationState.AWARDED: "ok",
-          ApplicationState.REFUSED: "stop", ApplicationState.WITHDRAWN: ""}
-CSV = ("application", "mode", "pool", "organisation", "title", "gpu_hours", "state", "submitted", "due", "award_gpu_hours")
-MOVES = {"submit": "Received", "propose": "Award proposed", "countersign": "Signed", "award": "Signed by all: awarded",
-         "refuse": "Refused", "withdraw": "Taken back"}
+LIGHTS = {
+    ApplicationState.SUBMITTED: "",
+    ApplicationState.PROPOSED: "warn",
+    ApplicationState.AWARDED: "ok",
+    ApplicationState.REFUSED: "stop",
+    ApplicationState.WITHDRAWN: "",
+}
+CSV = (
+    "application",
+    "mode",
+    "pool",
+    "organisation",
+    "title",
+    "gpu_hours",
+    "state",
+    "submitted",
+    "due",
+    "award_gpu_hours",
+)
+MOVES = {
+    "submit": "Received",
+    "propose": "Award proposed",
+    "countersign": "Signed",
+    "award": "Signed by all: awarded",
+    "refuse": "Refused",
+    "withdraw": "Taken back",
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +76,9 @@ class Step:
 
 def row_of(policy: Factory, application: Application, moment: int) -> Row:
     state = ApplicationState(application.state)
-    left = working_days_left(moment, application.due, policy.zone, policy.factory.holidays) if state in WAITING else None
+    left = (
+        working_days_left(moment, application.due, policy.zone, policy.factory.holidays) if state in WAITING else None
+    )
     return Row(application, mode_title(policy, application.mode), state.label, LIGHTS[state], left)
 
 
@@ -67,17 +91,46 @@ def mode_title(policy: Factory, mode_id: str) -> str:
 def every(request: HttpRequest) -> HttpResponse:
     policy, moment, whole = factory(), now(), wants_csv(request)
     pools = dict.fromkeys(pool.id for system in policy.systems for pool in system.pools)
-    found = of_query(request, visible_to(policy, signed_in(request)),
-                     choices={"state": ApplicationState.values, "mode": [m.id for m in policy.modes], "pool": list(pools)},
-                     columns=("code", "title", "organisation", "gpu_hours", "due", "submitted", "state", "mode"),
-                     searched=("code", "title", "organisation", "applicant__name"), default="-submitted", whole=whole)
+    found = of_query(
+        request,
+        visible_to(policy, signed_in(request)),
+        choices={"state": ApplicationState.values, "mode": [m.id for m in policy.modes], "pool": list(pools)},
+        columns=("code", "title", "organisation", "gpu_hours", "due", "submitted", "state", "mode"),
+        searched=("code", "title", "organisation", "applicant__name"),
+        default="-submitted",
+        whole=whole,
+    )
     if whole:
-        return as_csv("applications", CSV,
-                      [(a.code, a.mode, a.pool, a.organisation, a.title, a.gpu_hours, a.state, iso(a.submitted), iso(a.due),
-                        a.award_gpu_hours) for a in found.rows])
-    return render(request, "web/applications.html", {
-        "listing": found, "rows": [row_of(policy, a, moment) for a in found.rows], "states": ApplicationState.choices,
-        "modes": policy.modes, "pools": list(pools)})
+        return as_csv(
+            "applications",
+            CSV,
+            [
+                (
+                    a.code,
+                    a.mode,
+                    a.pool,
+                    a.organisation,
+                    a.title,
+                    a.gpu_hours,
+                    a.state,
+                    iso(a.submitted),
+                    iso(a.due),
+                    a.award_gpu_hours,
+                )
+                for a in found.rows
+            ],
+        )
+    return render(
+        request,
+        "web/applications.html",
+        {
+            "listing": found,
+            "rows": [row_of(policy, a, moment) for a in found.rows],
+            "states": ApplicationState.choices,
+            "modes": policy.modes,
+            "pools": list(pools),
+        },
+    )
 
 
 @needs(Permission.APPLICATION_READ, the_application)
@@ -85,20 +138,38 @@ def one(request: HttpRequest, application: Application) -> HttpResponse:
     policy, person = factory(), signed_in(request)
     found, related = findings(policy, application), relations(policy, person, application)
     waiting = application.state in WAITING
-    return render(request, "web/application.html", {
-        "application": application, "row": row_of(policy, application, now()), "findings": found, "verdict": verdict(found),
-        "system": policy.system(application.system), "pool": policy.system(application.system).pool(application.pool),
-        "category": policy.category(application.category), "waits_for": turn(policy, application),
-        "signatures": application.signatures.select_related("person"), "story": _story(application),
-        "project": Project.objects.filter(application=application.code).first(),
-        "may_decide": waiting and may(Permission.DECISION_SIGN, related),
-        "may_withdraw": waiting and may(Permission.APPLICATION_WITHDRAW, related),
-        "is_applicant": application.applicant_id == person.pk, "section": "applications"})
+    return render(
+        request,
+        "web/application.html",
+        {
+            "application": application,
+            "row": row_of(policy, application, now()),
+            "findings": found,
+            "verdict": verdict(found),
+            "system": policy.system(application.system),
+            "pool": policy.system(application.system).pool(application.pool),
+            "category": policy.category(application.category),
+            "waits_for": turn(policy, application),
+            "signatures": application.signatures.select_related("person"),
+            "story": _story(application),
+            "project": Project.objects.filter(application=application.code).first(),
+            "may_decide": waiting and may(Permission.DECISION_SIGN, related),
+            "may_withdraw": waiting and may(Permission.APPLICATION_WITHDRAW, related),
+            "is_applicant": application.applicant_id == person.pk,
+            "section": "applications",
+        },
+    )
 
 
 def _story(application: Application) -> list[Step]:
-    return [Step(event, MOVES.get(event.kind.removeprefix("application."), event.kind), json.loads(event.data).get("gpu_hours"))
-            for event in story(f"application:{application.code}")]
+    return [
+        Step(
+            event,
+            MOVES.get(event.kind.removeprefix("application."), event.kind),
+            json.loads(event.data).get("gpu_hours"),
+        )
+        for event in story(f"application:{application.code}")
+    ]
 
 
 @needs(Permission.APPLICATION_WITHDRAW, the_application)

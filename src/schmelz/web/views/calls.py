@@ -26,8 +26,12 @@ from schmelz.web.words import counted, number
 
 NUMBERS = ("gpu_hours", "months", "founded", "inference_percent")
 TEXTS = ("title", "summary", "system", "organisation", "category", "country")
-PRICES = {"free": "Free of charge", "market": "At market price", "indicative": "At an indicative price",
-          "co-funded": "Co-funded"}
+PRICES = {
+    "free": "Free of charge",
+    "market": "At market price",
+    "indicative": "At an indicative price",
+    "co-funded": "Co-funded",
+}
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,21 @@ def call_of(policy: Factory, mode: Mode, moment: int) -> Call:
     by_price: dict[str, list[str]] = {}
     for category, price in mode.price.items():
         by_price.setdefault(price, []).append(english(policy.category(category).title))
-    prices = "; ".join(f"{PRICES[price]} for {', '.join(who)}" if len(by_price) > 1 else PRICES[price]
-                       for price, who in by_price.items())
-    return Call(mode, size_words(mode.size(policy.system(mode.systems[0]))),
-                ", ".join(english(policy.category(c).title) for c in mode.audience), prices,
-                min(later, default=None), _closed_because(mode), _link(mode.source), urlsplit(_link(mode.source)).netloc,
-                months_words(mode.months))
+    prices = "; ".join(
+        f"{PRICES[price]} for {', '.join(who)}" if len(by_price) > 1 else PRICES[price]
+        for price, who in by_price.items()
+    )
+    return Call(
+        mode,
+        size_words(mode.size(policy.system(mode.systems[0]))),
+        ", ".join(english(policy.category(c).title) for c in mode.audience),
+        prices,
+        min(later, default=None),
+        _closed_because(mode),
+        _link(mode.source),
+        urlsplit(_link(mode.source)).netloc,
+        months_words(mode.months),
+    )
 
 
 def months_words(months: Sequence[int]) -> str:
@@ -98,8 +111,11 @@ def every_call(policy: Factory, moment: int) -> list[Call]:
 @public
 def open_calls(request: HttpRequest) -> HttpResponse:
     calls = every_call(factory(), now())
-    return render(request, "web/calls.html", {"open": [c for c in calls if c.mode.state == "open"],
-                                              "others": [c for c in calls if c.mode.state != "open"]})
+    return render(
+        request,
+        "web/calls.html",
+        {"open": [c for c in calls if c.mode.state == "open"], "others": [c for c in calls if c.mode.state != "open"]},
+    )
 
 
 @needs(Permission.APPLICATION_CREATE, the_mode)
@@ -115,7 +131,9 @@ def apply(request: HttpRequest, mode: Mode) -> HttpResponse:
         application = submit(factory(), mode_id=mode.id, person=person, answers=answers)
     except BadInput as error:
         return _form(request, mode, person, answers, placed(error, Form.model_fields), looked=True)
-    messages.success(request, f"Your application {application.code} was received. A letter about it is in your letters.")
+    messages.success(
+        request, f"Your application {application.code} was received. A letter about it is in your letters."
+    )
     return redirect("application", code=application.code)
 
 
@@ -129,8 +147,9 @@ def check(request: HttpRequest, mode: Mode) -> HttpResponse:
 def answers_in(form: QueryDict, mode: Mode) -> dict[str, Any]:
     """The form's answers; what was left empty is left out."""
     typed = {key: form.get(key, "") for key in (*TEXTS, *NUMBERS)}
-    answers: dict[str, Any] = {key: whole_number(said) if key in NUMBERS else said
-                               for key, said in typed.items() if said.strip()}
+    answers: dict[str, Any] = {
+        key: whole_number(said) if key in NUMBERS else said for key, said in typed.items() if said.strip()
+    }
     answers["statements"] = sorted(set(form.getlist("statements")))
     return answers
 
@@ -143,11 +162,15 @@ def preview(policy: Factory, mode: Mode, person: Person, answers: Mapping[str, A
         said = answers.get(key, otherwise)
         return said if isinstance(said, int) else None
 
-    said = Answers(category=answers.get("category") or (known.category if known else None),
-                   country=answers.get("country") or (known.country if known else None),
-                   gpu_hours=whole("gpu_hours"), months=whole("months"),
-                   founded=whole("founded", known.founded if known else None),
-                   statements=frozenset(answers.get("statements", ())), inference_percent=whole("inference_percent"))
+    said = Answers(
+        category=answers.get("category") or (known.category if known else None),
+        country=answers.get("country") or (known.country if known else None),
+        gpu_hours=whole("gpu_hours"),
+        months=whole("months"),
+        founded=whole("founded", known.founded if known else None),
+        statements=frozenset(answers.get("statements", ())),
+        inference_percent=whole("inference_percent"),
+    )
     found = assess(policy, mode, _system(policy, mode, answers), said, local_date(now(), policy.zone).year)
     return (*(f for f in found if f.rule not in mode.statements), *_declared(mode, found))
 
@@ -157,7 +180,9 @@ def _declared(mode: Mode, found: Sequence[Finding]) -> Iterator[Finding]:
     said = [f for f in found if f.rule in mode.statements]
     missing = sum(f.verdict != "yes" for f in said)
     if missing:
-        because = f"{missing} of {counted(len(said), 'declaration')} {'is' if missing == 1 else 'are'} still to be made."
+        because = (
+            f"{missing} of {counted(len(said), 'declaration')} {'is' if missing == 1 else 'are'} still to be made."
+        )
         yield Finding("statements", "unknown", because, "Tick them, if they are true.")
     elif said:
         yield Finding("statements", "yes", "Everything that is asked was declared.")
@@ -168,16 +193,34 @@ def _system(policy: Factory, mode: Mode, answers: Mapping[str, Any]) -> System:
     return policy.system(wanted if wanted in mode.systems else mode.systems[0])
 
 
-def _form(request: HttpRequest, mode: Mode, person: Person, answers: Mapping[str, Any], faults: Faults | None = None,
-          looked: bool = False) -> HttpResponse:
+def _form(
+    request: HttpRequest,
+    mode: Mode,
+    person: Person,
+    answers: Mapping[str, Any],
+    faults: Faults | None = None,
+    looked: bool = False,
+) -> HttpResponse:
     policy, wrong = factory(), faults or Faults()
     found = preview(policy, mode, person, answers) if looked else ()
-    return render(request, "web/apply.html", {
-        "call": call_of(policy, mode, now()), "mode": mode, "answers": answers, "faults": wrong, "findings": found,
-        "verdict": verdict(found), "known": person.organisation, "systems": [policy.system(s) for s in mode.systems],
-        "size": mode.size(_system(policy, mode, answers)), "declared": answers.get("statements", ()),
-        "statements": [s for s in policy.statements if s.id in mode.statements],
-        "asks_founded": mode.limits.founded_within_years is not None
-                        and (person.organisation is None or person.organisation.founded is None),
-        "section": "calls",
-    }, status=400 if wrong else 200)
+    return render(
+        request,
+        "web/apply.html",
+        {
+            "call": call_of(policy, mode, now()),
+            "mode": mode,
+            "answers": answers,
+            "faults": wrong,
+            "findings": found,
+            "verdict": verdict(found),
+            "known": person.organisation,
+            "systems": [policy.system(s) for s in mode.systems],
+            "size": mode.size(_system(policy, mode, answers)),
+            "declared": answers.get("statements", ()),
+            "statements": [s for s in policy.statements if s.id in mode.statements],
+            "asks_founded": mode.limits.founded_within_years is not None
+            and (person.organisation is None or person.organisation.founded is None),
+            "section": "calls",
+        },
+        status=400 if wrong else 200,
+    )

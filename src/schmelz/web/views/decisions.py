@@ -1,4 +1,4 @@
-"""What waits for a signature, and deciding: request beside proposal, eligibility with because, what follows from a signature."""
+"""What waits for a signature, and deciding: request beside proposal, what the rules say, what follows."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from schmelz.faults import BadInput
 from schmelz.policy.schema import Factory
 from schmelz.portal.calls import actions
 from schmelz.portal.calls.models import Application
-from schmelz.portal.calls.queries import findings, pool_of, inbox as waiting_for, mode_of, relations
+from schmelz.portal.calls.queries import findings, inbox as waiting_for, mode_of, pool_of, relations
 from schmelz.portal.calls.states import ApplicationState
 from schmelz.portal.clock import now
 from schmelz.portal.people.models import Person
@@ -86,19 +86,36 @@ def _page(request: HttpRequest, application: Application, faults: Faults | None 
     mode, system = mode_of(policy, application.mode), policy.system(application.system)
     found, signed = findings(policy, application), list(application.signatures.select_related("person"))
     pool = pool_of(policy, application)
-    return render(request, "web/decide.html", {
-        "application": application, "row": row_of(policy, application, now()), "mode": mode, "system": system,
-        "pool": pool, "category": policy.category(application.category), "findings": found,
-        "verdict": verdict(found), "signatures": signed, "waits_for": list(pool.signers[len(signed):]),
-        "proposes": application.state == ApplicationState.SUBMITTED, "last": len(signed) == len(pool.signers) - 1,
-        "size": mode.size(system), "effect": _effect(application), "faults": wrong, "section": "inbox",
-        "amount": request.POST.get("gpu_hours", application.award_gpu_hours or application.gpu_hours),
-        "because": request.POST.get("because", ""),
-    }, status=400 if wrong else 200)
+    return render(
+        request,
+        "web/decide.html",
+        {
+            "application": application,
+            "row": row_of(policy, application, now()),
+            "mode": mode,
+            "system": system,
+            "pool": pool,
+            "category": policy.category(application.category),
+            "findings": found,
+            "verdict": verdict(found),
+            "signatures": signed,
+            "waits_for": list(pool.signers[len(signed) :]),
+            "proposes": application.state == ApplicationState.SUBMITTED,
+            "last": len(signed) == len(pool.signers) - 1,
+            "size": mode.size(system),
+            "effect": _effect(application),
+            "faults": wrong,
+            "section": "inbox",
+            "amount": request.POST.get("gpu_hours", application.award_gpu_hours or application.gpu_hours),
+            "because": request.POST.get("because", ""),
+        },
+        status=400 if wrong else 200,
+    )
 
 
 def _effect(application: Application) -> Effect:
-    open_ones = Project.objects.filter(system=application.system, pool=application.pool, end__gt=now()) \
-        .exclude(state=ProjectState.ENDED)
+    open_ones = Project.objects.filter(system=application.system, pool=application.pool, end__gt=now()).exclude(
+        state=ProjectState.ENDED
+    )
     promised = open_ones.aggregate(sum=Sum("grant_gpu_s"))["sum"] or 0
     return Effect(promised, open_ones.count(), promised + (application.award_gpu_hours or application.gpu_hours) * HOUR)

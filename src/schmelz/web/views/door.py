@@ -36,14 +36,29 @@ def door(request: HttpRequest) -> HttpResponse:
         answers, faults = _answers(policy, request.GET), Faults()
     except BadInput as error:
         answers, faults = _assumed(policy), placed(error, [*NUMBERS, "category", "country"])
-    found = [Door(call_of(policy, fit.mode, now()), fit.verdict, tuple(f for f in fit.findings if f.verdict != "yes"),
-                  tuple(f for f in fit.findings if f.verdict == "yes" and f.rule not in fit.mode.statements))
-             for fit in doors(policy, answers, local_date(now(), policy.zone).year)]
-    return render(request, "web/door.html", {
-        "said": request.GET, "faults": faults, "answered": any(request.GET.values()), "countries": countries(policy),
-        "fits": [d for d in found if d.verdict == "yes"], "may": [d for d in found if d.verdict == "unknown"],
-        "no": [d for d in found if d.verdict == "no"],
-    }, status=400 if faults else 200)
+    found = [
+        Door(
+            call_of(policy, fit.mode, now()),
+            fit.verdict,
+            tuple(f for f in fit.findings if f.verdict != "yes"),
+            tuple(f for f in fit.findings if f.verdict == "yes" and f.rule not in fit.mode.statements),
+        )
+        for fit in doors(policy, answers, local_date(now(), policy.zone).year)
+    ]
+    return render(
+        request,
+        "web/door.html",
+        {
+            "said": request.GET,
+            "faults": faults,
+            "answered": any(request.GET.values()),
+            "countries": countries(policy),
+            "fits": [d for d in found if d.verdict == "yes"],
+            "may": [d for d in found if d.verdict == "unknown"],
+            "no": [d for d in found if d.verdict == "no"],
+        },
+        status=400 if faults else 200,
+    )
 
 
 def countries(policy: Factory) -> list[str]:

@@ -15,11 +15,16 @@ TITLES = {
 }
 
 
-def page(request: HttpRequest, status: int, because: Sequence[str] = (), remedy: str = "",
-         keep: HttpResponse | None = None) -> HttpResponse:
+def page(
+    request: HttpRequest, status: int, because: Sequence[str] = (), remedy: str = "", keep: HttpResponse | None = None
+) -> HttpResponse:
     """The page for a status; headers of `keep` that a client needs stay."""
-    response = render(request, "web/fault.html", {"status": status, "title": TITLES[status], "because": because,
-                                                  "remedy": remedy}, status=status)
+    response = render(
+        request,
+        "web/fault.html",
+        {"status": status, "title": TITLES[status], "because": because, "remedy": remedy},
+        status=status,
+    )
     if keep is not None and "Allow" in keep.headers:
         response.headers["Allow"] = keep.headers["Allow"]
     return response
@@ -35,15 +40,27 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     said = exception.args[0] if exception.args and isinstance(exception.args[0], str) else ""
-    return page(request, 404, because=(said or "Nothing is kept under this address.",),
-                remedy="Check the address, or begin at the first page.")
+    return page(
+        request,
+        404,
+        because=(said or "Nothing is kept under this address.",),
+        remedy="Check the address, or begin at the first page.",
+    )
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    return page(request, 500, because=("The page could not be made; the operator's log says why.",),
-                remedy="Nothing was half-written. Try again, or tell the operator when it happened.")
+    return page(
+        request,
+        500,
+        because=("The page could not be made; the operator's log says why.",),
+        remedy="Nothing was half-written. Try again, or tell the operator when it happened.",
+    )
 
 
 def csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return page(request, 403, because=("The form was not sent from a page of this portal, or the page was open for too long.",),
-                remedy="Open the page again and send the form from there; cookies of this portal must be allowed.")
+    return page(
+        request,
+        403,
+        because=("The form was not sent from a page of this portal, or the page was open for too long.",),
+        remedy="Open the page again and send the form from there; cookies of this portal must be allowed.",
+    )

@@ -34,17 +34,30 @@ class Light:
 @needs(Permission.PLAN_READ)
 def page(request: HttpRequest) -> HttpResponse:
     lights = [_records(), *(_cluster(system) for system in cluster.running_systems()), _letters(), _quarantine()]
-    return render(request, "web/health.html", {"lights": lights, "good": sum(light.state == "ok" for light in lights),
-                                               "faults": quarantined(20)})
+    return render(
+        request,
+        "web/health.html",
+        {"lights": lights, "good": sum(light.state == "ok" for light in lights), "faults": quarantined(20)},
+    )
 
 
 def _records() -> Light:
     last = last_reading()
     if last is None:
-        return Light("Job records", "warn", "None were read yet.", remedy="They are read while `schmelz up` runs, or by `schmelz meter`.")
+        return Light(
+            "Job records",
+            "warn",
+            "None were read yet.",
+            remedy="They are read while `schmelz up` runs, or by `schmelz meter`.",
+        )
     old = now() - last.at > DAY
-    return Light("Job records", "warn" if old else "ok", f"{counted(last.added, 'new run')} in the last news from {last.source}.",
-                 last.at, "Nothing new for a day: does the cluster run, and `schmelz up`?" if old else "")
+    return Light(
+        "Job records",
+        "warn" if old else "ok",
+        f"{counted(last.added, 'new run')} in the last news from {last.source}.",
+        last.at,
+        "Nothing new for a day: does the cluster run, and `schmelz up`?" if old else "",
+    )
 
 
 def _cluster(system: System) -> Light:
@@ -54,7 +67,9 @@ def _cluster(system: System) -> Light:
     except (ClusterError, Refused) as error:
         return Light(name, "stop", f"It does not answer: {error}", now(), "`schmelz doctor` says what is missing.")
     ours = sum(account.open for account in seen.accounts)
-    return Light(name, "ok", f"It answers: {counted(ours, 'open account')} of ours, {len(seen.foreign)} without our mark.", now())
+    return Light(
+        name, "ok", f"It answers: {counted(ours, 'open account')} of ours, {len(seen.foreign)} without our mark.", now()
+    )
 
 
 def _letters() -> Light:
@@ -63,15 +78,30 @@ def _letters() -> Light:
     if not count:
         return Light("Letters", "ok", "None wait.")
     if notify.relay() is None:
-        return Light("Letters", "ok", f"{counted(count, 'letter')} can be read here; no mail relay is set, so none is sent.", oldest)
+        return Light(
+            "Letters",
+            "ok",
+            f"{counted(count, 'letter')} can be read here; no mail relay is set, so none is sent.",
+            oldest,
+        )
     late = now() - oldest > HOUR
-    return Light("Letters", "warn" if late else "ok", f"{counted(count, 'letter')} wait for the mail relay.", oldest,
-                 "The relay has not taken the oldest for an hour." if late else "")
+    return Light(
+        "Letters",
+        "warn" if late else "ok",
+        f"{counted(count, 'letter')} wait for the mail relay.",
+        oldest,
+        "The relay has not taken the oldest for an hour." if late else "",
+    )
 
 
 def _quarantine() -> Light:
     found = Quarantined.objects.aggregate(n=Count("pk"), last=Min("reading__at"))
     if not found["n"]:
         return Light("Quarantine", "ok", "Every line that was read could be used.")
-    return Light("Quarantine", "warn", f"{counted(found['n'], 'line')} could not be read and stand below with the reason.",
-                 found["last"], "Correct the source and read it again.")
+    return Light(
+        "Quarantine",
+        "warn",
+        f"{counted(found['n'], 'line')} could not be read and stand below with the reason.",
+        found["last"],
+        "Correct the source and read it again.",
+    )

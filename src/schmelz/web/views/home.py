@@ -20,12 +20,23 @@ def home(request: HttpRequest) -> HttpResponse:
     policy, system, person = factory(), main_system(), person_of(request)
     split = split_of(system)
     calls = [call for call in every_call(policy, now()) if not call.closed_because]
-    return render(request, "web/home.html", {
-        "system": system, "split": split, "shares": shares(system, split), "band": band(system, split.days[-DAYS:]),
-        "first": split.days[-DAYS:][0].day if split.days else None, "last": split.days[-1].day if split.days else None,
-        "legend": legend(system), "shortfall": sum(pool.shortfall_gpu_s for pool in split.pools),
-        "calls": calls[:CALLS], "more": len(calls) - CALLS, "waiting": inbox(policy, person) if person else [],
-    })
+    return render(
+        request,
+        "web/home.html",
+        {
+            "system": system,
+            "split": split,
+            "shares": shares(system, split),
+            "band": band(system, split.days[-DAYS:]),
+            "first": split.days[-DAYS:][0].day if split.days else None,
+            "last": split.days[-1].day if split.days else None,
+            "legend": legend(system),
+            "shortfall": sum(pool.shortfall_gpu_s for pool in split.pools),
+            "calls": calls[:CALLS],
+            "more": len(calls) - CALLS,
+            "waiting": inbox(policy, person) if person else [],
+        },
+    )
 
 
 @public

@@ -26,12 +26,26 @@ from schmelz.web.guard import needs, signed_in, the_project
 from schmelz.web.listing import as_csv, of_rows, wants_csv
 from schmelz.web.words import MINUTE, clock_time, counted, distance, span
 
-LIGHTS: dict[str, str] = {"PENDING": "", "RUNNING": "warn", "COMPLETED": "ok", "FAILED": "stop", "TIMEOUT": "stop",
-                          "CANCELLED": "", "NODE_FAIL": "stop"}
-STATES: dict[str, str] = {"PENDING": "waits", "RUNNING": "runs", "COMPLETED": "done", "FAILED": "failed",
-                          "TIMEOUT": "out of time", "CANCELLED": "cancelled", "NODE_FAIL": "node failed"}
+LIGHTS: dict[str, str] = {
+    "PENDING": "",
+    "RUNNING": "warn",
+    "COMPLETED": "ok",
+    "FAILED": "stop",
+    "TIMEOUT": "stop",
+    "CANCELLED": "",
+    "NODE_FAIL": "stop",
+}
+STATES: dict[str, str] = {
+    "PENDING": "waits",
+    "RUNNING": "runs",
+    "COMPLETED": "done",
+    "FAILED": "failed",
+    "TIMEOUT": "out of time",
+    "CANCELLED": "cancelled",
+    "NODE_FAIL": "node failed",
+}
 LONGEST_SCRIPT = 256 * 1024
-SCRIPT = "#!/bin/sh\necho \"hello from $(hostname)\"\nsleep 20\necho done\n"
+SCRIPT = '#!/bin/sh\necho "hello from $(hostname)"\nsleep 20\necho done\n'
 FIELDS = ("script", "gpus", "nodes", "hours", "minutes", "limit", "site", "project")
 
 
@@ -53,17 +67,33 @@ def every(request: HttpRequest) -> HttpResponse:
     person, whole = signed_in(request), wants_csv(request)
     policy, moment = factory(), now()
     rows = [row_of(policy, job, moment) for job in cluster.list_jobs(person)]
-    projects = sorted({row.project for row in rows} | ({request.GET["project"]} if request.GET.get("project") else set()))
-    found = of_rows(request, rows, choices={"state": get_args(JobState), "project": projects}, whole=whole,
-                    searched=lambda row: f"{row.job.job} {row.project} {row.job.user} {row.sentence}")
+    projects = sorted(
+        {row.project for row in rows} | ({request.GET["project"]} if request.GET.get("project") else set())
+    )
+    found = of_rows(
+        request,
+        rows,
+        choices={"state": get_args(JobState), "project": projects},
+        whole=whole,
+        searched=lambda row: f"{row.job.job} {row.project} {row.job.user} {row.sentence}",
+    )
     if whole:
         return _csv([row.job for row in found.rows])
     seen = sha256(repr([(row.job.job, row.sentence) for row in found.rows]).encode()).hexdigest()[:16]
     if request.headers.get("HX-Request") and request.GET.get("seen") == seen:
         return HttpResponse(status=204)
-    return render(request, "web/jobs.html", {
-        "listing": found, "rows": found.rows, "seen": seen, "states": [(s, STATES[s]) for s in get_args(JobState)],
-        "projects": projects, "submits": _may_submit(person)})
+    return render(
+        request,
+        "web/jobs.html",
+        {
+            "listing": found,
+            "rows": found.rows,
+            "seen": seen,
+            "states": [(s, STATES[s]) for s in get_args(JobState)],
+            "projects": projects,
+            "submits": _may_submit(person),
+        },
+    )
 
 
 def _may_submit(person: Person) -> list[Project]:
@@ -73,10 +103,40 @@ def _may_submit(person: Person) -> list[Project]:
 
 
 def _csv(jobs: list[Job]) -> HttpResponse:
-    return as_csv("jobs", ("job", "project", "user", "state", "gpus", "nodes", "limit_s", "site", "submitted", "started", "ended",
-                           "reason"),
-                  [(j.job, j.account, j.user, j.state, j.gpus, j.nodes, j.limit, j.site or "", iso(j.submitted),
-                    "" if j.started is None else iso(j.started), "" if j.ended is None else iso(j.ended), j.reason) for j in jobs])
+    return as_csv(
+        "jobs",
+        (
+            "job",
+            "project",
+            "user",
+            "state",
+            "gpus",
+            "nodes",
+            "limit_s",
+            "site",
+            "submitted",
+            "started",
+            "ended",
+            "reason",
+        ),
+        [
+            (
+                j.job,
+                j.account,
+                j.user,
+                j.state,
+                j.gpus,
+                j.nodes,
+                j.limit,
+                j.site or "",
+                iso(j.submitted),
+                "" if j.started is None else iso(j.started),
+                "" if j.ended is None else iso(j.ended),
+                j.reason,
+            )
+            for j in jobs
+        ],
+    )
 
 
 def row_of(policy: Factory, job: Job, moment: int) -> Row:
@@ -91,13 +151,19 @@ def sentence(policy: Factory, job: Job, moment: int) -> str:
     if job.state == "PENDING" or job.started is None:
         return f"Waits for {gpus}{at}{because}" if job.state == "PENDING" else f"Ended before it began{because}"
     if job.state == "RUNNING":
-        return f"Runs on {gpus}{at} since {clock_time(job.started, zone)}, until {clock_time(job.started + job.limit, zone)} at the latest"
+        latest = clock_time(job.started + job.limit, zone)
+        return f"Runs on {gpus}{at} since {clock_time(job.started, zone)}, until {latest} at the latest"
     ran = span((job.ended or moment) - job.started)
     return f"{_END[job.state]} after {ran} on {gpus}{at}{_when(job, zone, moment)}{because}"
 
 
-_END: dict[str, str] = {"COMPLETED": "Done", "FAILED": "Failed", "TIMEOUT": "Stopped at its time limit", "CANCELLED": "Cancelled",
-                        "NODE_FAIL": "Its node failed"}
+_END: dict[str, str] = {
+    "COMPLETED": "Done",
+    "FAILED": "Failed",
+    "TIMEOUT": "Stopped at its time limit",
+    "CANCELLED": "Cancelled",
+    "NODE_FAIL": "Its node failed",
+}
 
 
 def _when(job: Job, zone: ZoneInfo, moment: int) -> str:
@@ -115,9 +181,18 @@ def one(request: HttpRequest, job: str) -> HttpResponse:
     if found is None:
         raise Http404(f"job: {job!r} is not known, or not of a project of yours")
     title = visible_to(policy, person).filter(code=found.account).values_list("title", flat=True).first()
-    return render(request, "web/job.html", {"row": row_of(policy, found, now()), "job": found, "title": title or "",
-                                            "output": cluster.job_output(person, job), "section": "jobs",
-                                            "over": found.state not in ("PENDING", "RUNNING")})
+    return render(
+        request,
+        "web/job.html",
+        {
+            "row": row_of(policy, found, now()),
+            "job": found,
+            "title": title or "",
+            "output": cluster.job_output(person, job),
+            "section": "jobs",
+            "over": found.state not in ("PENDING", "RUNNING"),
+        },
+    )
 
 
 @needs(Permission.JOB_SUBMIT, the_project)
@@ -141,7 +216,9 @@ def _send(request: HttpRequest, person: Person, project: Project, system: System
     sizes: dict[str, int | None] = {}
     for key, most in (("gpus", 10**6), ("nodes", 10**6), ("hours", 10**5), ("minutes", 59)):
         try:
-            sizes[key] = (number_in if key == "gpus" else number_or_none)(form, key, 1 if key in ("gpus", "nodes") else 0, most)
+            sizes[key] = (number_in if key == "gpus" else number_or_none)(
+                form, key, 1 if key in ("gpus", "nodes") else 0, most
+            )
         except BadInput as error:
             faults += error.faults
     script, site = form.get("script", "").replace("\r\n", "\n"), form.get("site") or None
@@ -149,8 +226,15 @@ def _send(request: HttpRequest, person: Person, project: Project, system: System
     if faults:
         raise BadInput(faults)
     limit = (sizes["hours"] or 0) * HOUR + (sizes["minutes"] or 0) * MINUTE
-    return cluster.submit_job(person, project.code, script=script, gpus=sizes["gpus"] or 0, nodes=sizes["nodes"],
-                              limit=limit or None, site=site)
+    return cluster.submit_job(
+        person,
+        project.code,
+        script=script,
+        gpus=sizes["gpus"] or 0,
+        nodes=sizes["nodes"],
+        limit=limit or None,
+        site=site,
+    )
 
 
 def _unusable(script: str, site: str | None, system: System) -> list[str]:
@@ -167,9 +251,27 @@ def _unusable(script: str, site: str | None, system: System) -> list[str]:
 
 def _form(request: HttpRequest, project: Project, system: System, faults: Faults, status: int = 400) -> HttpResponse:
     default = system.cluster.default_time
-    start = {"script": SCRIPT, "gpus": "1", "nodes": "", "hours": default // HOUR, "minutes": default % HOUR // MINUTE, "site": ""}
+    start = {
+        "script": SCRIPT,
+        "gpus": "1",
+        "nodes": "",
+        "hours": default // HOUR,
+        "minutes": default % HOUR // MINUTE,
+        "site": "",
+    }
     said = {key: request.POST.get(key, "") for key in start} if request.method == "POST" else start
-    return render(request, "web/submit.html", {
-        "project": project, "system": system, "said": said, "faults": faults, "section": "jobs",
-        "sites": [s for s in factory().sites if s.id in system.nodes], "longest": system.cluster.max_time,
-        "awarded": project.state == ProjectState.AWARDED}, status=status if faults else 200)
+    return render(
+        request,
+        "web/submit.html",
+        {
+            "project": project,
+            "system": system,
+            "said": said,
+            "faults": faults,
+            "section": "jobs",
+            "sites": [s for s in factory().sites if s.id in system.nodes],
+            "longest": system.cluster.max_time,
+            "awarded": project.state == ProjectState.AWARDED,
+        },
+        status=status if faults else 200,
+    )

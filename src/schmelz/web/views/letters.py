@@ -10,8 +10,14 @@ from schmelz.web.listing import of_query
 
 @mine
 def every(request: HttpRequest) -> HttpResponse:
-    found = of_query(request, Letter.objects.filter(person=signed_in(request)), choices={}, columns=("written", "subject"),
-                     searched=("subject", "body"), default="-written")
+    found = of_query(
+        request,
+        Letter.objects.filter(person=signed_in(request)),
+        choices={},
+        columns=("written", "subject"),
+        searched=("subject", "body"),
+        default="-written",
+    )
     return render(request, "web/letters.html", {"listing": found})
 
 

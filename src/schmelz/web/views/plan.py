@@ -19,9 +19,17 @@ def page(request: HttpRequest, system: System) -> HttpResponse:
     person = signed_in(request)
     found = cluster.current_plan(system)
     lines = [(_kind(line), line) for line in found.as_text().splitlines()[1:]]
-    return render(request, "web/plan.html", {
-        "system": system, "systems": cluster.running_systems(), "plan": found, "lines": lines,
-        "may_apply": may(Permission.PLAN_APPLY, general_relations(person, roles(person), system.operator))})
+    return render(
+        request,
+        "web/plan.html",
+        {
+            "system": system,
+            "systems": cluster.running_systems(),
+            "plan": found,
+            "lines": lines,
+            "may_apply": may(Permission.PLAN_APPLY, general_relations(person, roles(person), system.operator)),
+        },
+    )
 
 
 def _kind(line: str) -> str:

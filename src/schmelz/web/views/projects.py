@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from schmelz.faults import BadInput
 from schmelz.metering.usage import Balance, used_by_project
@@ -21,6 +21,7 @@ from schmelz.rules.permissions import Permission, may
 from schmelz.rules.texts import english
 from schmelz.units import DAY, PPM
 from schmelz.web.answers import Faults, placed
+from schmelz.web.band import picture
 from schmelz.web.charts.balance_bar import Bar, balance_bar
 from schmelz.web.guard import needs, posted, signed_in, the_project
 from schmelz.web.listing import as_csv, of_query, wants_csv
@@ -62,18 +63,40 @@ def _row(system: System, project: Project, used: int) -> Row:
 def every(request: HttpRequest) -> HttpResponse:
     policy, whole = factory(), wants_csv(request)
     pools = dict.fromkeys(pool.id for system in policy.systems for pool in system.pools)
-    found = of_query(request, visible_to(policy, signed_in(request)),
-                     choices={"state": ProjectState.values, "pool": list(pools)},
-                     columns=("code", "title", "organisation", "grant_gpu_s", "start", "end", "state", "pool"),
-                     searched=("code", "title", "organisation"), default="-code", whole=whole)
+    found = of_query(
+        request,
+        visible_to(policy, signed_in(request)),
+        choices={"state": ProjectState.values, "pool": list(pools)},
+        columns=("code", "title", "organisation", "grant_gpu_s", "start", "end", "state", "pool"),
+        searched=("code", "title", "organisation"),
+        default="-code",
+        whole=whole,
+    )
     used = used_by_project(figures.attributed(), now()) if found.rows else {}
     rows = [_row(policy.system(p.system), p, used.get(p.code, 0)) for p in found.rows]
     if whole:
-        return as_csv("projects", CSV,
-                      [(r.project.code, r.project.pool, r.project.system, r.project.organisation, r.project.title,
-                        r.project.state, r.project.grant_gpu_s, r.used) for r in rows])
-    return render(request, "web/projects.html", {"listing": found, "rows": rows, "states": ProjectState.choices,
-                                                 "pools": list(pools)})
+        return as_csv(
+            "projects",
+            CSV,
+            [
+                (
+                    r.project.code,
+                    r.project.pool,
+                    r.project.system,
+                    r.project.organisation,
+                    r.project.title,
+                    r.project.state,
+                    r.project.grant_gpu_s,
+                    r.used,
+                )
+                for r in rows
+            ],
+        )
+    return render(
+        request,
+        "web/projects.html",
+        {"listing": found, "rows": rows, "states": ProjectState.choices, "pools": list(pools)},
+    )
 
 
 @needs(Permission.PROJECT_READ, the_project)
@@ -101,15 +124,29 @@ def _page(request: HttpRequest, project: Project, faults: Faults) -> HttpRespons
     system, balance = policy.system(project.system), figures.balance(project)
     related = relations(policy, person, project)
     row = _row(system, project, balance.settled + balance.running)
-    return render(request, "web/project.html", {
-        "project": project, "row": row, "system": system, "balance": balance, "bar": _bar(project, balance, row.tint),
-        "mode": mode_title(policy, project.mode), "category": _category(policy, project),
-        "pace": pace(project, balance),
-        "members": project.memberships.select_related("person"), "faults": faults,
-        "handle": request.POST.get("handle", ""), "may_invite": may(Permission.PROJECT_INVITE, related),
-        "may_submit": may(Permission.JOB_SUBMIT, related), "runs": system.cluster.backend != "none",
-        "awarded": project.state == ProjectState.AWARDED, "section": "projects",
-    }, status=400 if faults else 200)
+    return render(
+        request,
+        "web/project.html",
+        {
+            "project": project,
+            "row": row,
+            "system": system,
+            "balance": balance,
+            "bar": _bar(project, balance, row.tint),
+            "mode": mode_title(policy, project.mode),
+            "category": _category(policy, project),
+            "pace": pace(project, balance),
+            "members": project.memberships.select_related("person"),
+            "faults": faults,
+            "handle": request.POST.get("handle", ""),
+            "may_invite": may(Permission.PROJECT_INVITE, related),
+            "may_submit": may(Permission.JOB_SUBMIT, related),
+            "runs": system.cluster.backend != "none",
+            "awarded": project.state == ProjectState.AWARDED,
+            "section": "projects",
+        },
+        status=400 if faults else 200,
+    )
 
 
 def _category(policy: Factory, project: Project) -> str:
@@ -118,9 +155,15 @@ def _category(policy: Factory, project: Project) -> str:
 
 def _bar(project: Project, balance: Balance, tint: str) -> SafeString:
     whole = max(1, project.end - project.start)
-    bar = Bar(project.grant_gpu_s, balance.settled, balance.running, balance.committed, balance.left,
-              max(0, balance.as_of - project.start) * PPM // whole)
-    return mark_safe(balance_bar(bar, tint))  # noqa: S308
+    bar = Bar(
+        project.grant_gpu_s,
+        balance.settled,
+        balance.running,
+        balance.committed,
+        balance.left,
+        max(0, balance.as_of - project.start) * PPM // whole,
+    )
+    return picture(balance_bar(bar, tint))
 
 
 def pace(project: Project, balance: Balance) -> Pace:
@@ -129,5 +172,9 @@ def pace(project: Project, balance: Balance) -> Pace:
     passed = min(max(0, balance.as_of - project.start), project.end - project.start)
     used = balance.settled + balance.running
     rest = max(0, project.grant_gpu_s - used)
-    return Pace(-(-left // DAY), 100 * passed // max(1, project.end - project.start),
-                100 * used // max(1, project.grant_gpu_s), round(rest / left, 1) if left else 0.0)
+    return Pace(
+        -(-left // DAY),
+        100 * passed // max(1, project.end - project.start),
+        100 * used // max(1, project.grant_gpu_s),
+        round(rest / left, 1) if left else 0.0,
+    )

@@ -32,7 +32,9 @@ def _try(request: HttpRequest) -> HttpResponse:
     # counted per server process: a brake for guessing, no lock that an outsider could keep somebody out with for long
     key = f"sign-in:{handle.encode().hex()}"
     if cache.get(key, 0) >= FAILURES:
-        raise Refused(f"There were {FAILURES} failures for this handle within ten minutes.", "Wait ten minutes, then try again.")
+        raise Refused(
+            f"There were {FAILURES} failures for this handle within ten minutes.", "Wait ten minutes, then try again."
+        )
     person = authenticate(request, username=handle, password=request.POST.get("password", "")[:200])
     if person is None:
         cache.add(key, 0, WITHIN)
@@ -46,17 +48,25 @@ def _try(request: HttpRequest) -> HttpResponse:
 def _back(request: HttpRequest) -> str:
     """Where to go after signing in; never to another host."""
     wanted = request.POST.get("next", "")
-    safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    safe = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
     return wanted if safe else resolve_url("home")
 
 
 def _form(request: HttpRequest, handle: str, fault: str = "", status: int = 200) -> HttpResponse:
     back = request.POST.get("next") or request.GET.get("next", "")
-    return render(request, "web/sign_in.html", {"handle": handle, "fault": fault, "next": back, "demo": _demo_persons()},
-                  status=status)
+    return render(
+        request,
+        "web/sign_in.html",
+        {"handle": handle, "fault": fault, "next": back, "demo": _demo_persons()},
+        status=status,
+    )
 
 
 def _demo_persons() -> list[Person]:
-    """In demo data everybody may look through the eyes of the people who hold a function, and of those who lead a project."""
-    persons = Person.objects.filter(demo=True, is_active=True).select_related("organisation").prefetch_related("functions")
+    """In demo data everybody may look through the eyes of the people of the story."""
+    persons = (
+        Person.objects.filter(demo=True, is_active=True).select_related("organisation").prefetch_related("functions")
+    )
     return list(persons.order_by("pk")[:12])

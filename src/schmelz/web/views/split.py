@@ -23,7 +23,6 @@ from schmelz.web.guard import needs, the_system
 from schmelz.web.listing import as_csv, chosen, wants_csv
 
 
-
 @dataclass(frozen=True)
 class Line:
     """A row of the table: its words, the term that explains it, whether it is a sum, and its numbers."""
@@ -35,16 +34,27 @@ class Line:
 
 
 SUPPLY: tuple[tuple[str, str, Callable[[Supply], int]], ...] = (
-    ("used", "", lambda s: s.used), ("held", "held", lambda s: s.held), ("idle", "", lambda s: s.idle),
-    ("idle in a reservation", "", lambda s: s.reserved_idle), ("down", "", lambda s: s.down),
-    ("maintenance", "", lambda s: s.maintenance), ("drained", "drained", lambda s: s.drained),
+    ("used", "", lambda s: s.used),
+    ("held", "held", lambda s: s.held),
+    ("idle", "", lambda s: s.idle),
+    ("idle in a reservation", "", lambda s: s.reserved_idle),
+    ("down", "", lambda s: s.down),
+    ("maintenance", "", lambda s: s.maintenance),
+    ("drained", "drained", lambda s: s.drained),
     ("less: claimed beyond what is installed", "", lambda s: -s.excess),
 )
-POOLS = (("entitlement", "entitlement", "entitlement_gpu_s", True), ("used", "used", "used_gpu_s", True),
-         ("own", "own", "own_gpu_s", False), ("borrowed", "borrowed", "borrowed_gpu_s", False),
-         ("returned", "returned", "returned_gpu_s", False), ("lent", "lent", "lent_gpu_s", False),
-         ("demand", "demand", "demand_gpu_s", False), ("shortfall", "shortfall", "shortfall_gpu_s", True),
-         ("late", "late", "late_gpu_s", False), ("deficit", "deficit", "deficit_gpu_s", True))
+POOLS = (
+    ("entitlement", "entitlement", "entitlement_gpu_s", True),
+    ("used", "used", "used_gpu_s", True),
+    ("own", "own", "own_gpu_s", False),
+    ("borrowed", "borrowed", "borrowed_gpu_s", False),
+    ("returned", "returned", "returned_gpu_s", False),
+    ("lent", "lent", "lent_gpu_s", False),
+    ("demand", "demand", "demand_gpu_s", False),
+    ("shortfall", "shortfall", "shortfall_gpu_s", True),
+    ("late", "late", "late_gpu_s", False),
+    ("deficit", "deficit", "deficit_gpu_s", True),
+)
 
 
 @needs(Permission.SPLIT_READ, the_system)
@@ -55,22 +65,41 @@ def page(request: HttpRequest, system: System) -> HttpResponse:
     if wants_csv(request):
         return _csv(split)
     sites, pools = _picked(split, asked)
-    return render(request, "web/split.html", {
-        "system": system, "split": split, "asked": asked, "window": request.GET.get("window", ""), "windows": _windows(),
-        "months": months, "systems": factory().systems, "shares": shares(system, split), "gauge": gauge_of(system, split),
-        "band": band(system, split.days), "legend": legend(system), "first": split.days[0].day if split.days else None,
-        "last": split.days[-1].day if split.days else None,
-        "used": sum(pool.used_gpu_s for pool in split.pools), "shortfall": sum(pool.shortfall_gpu_s for pool in split.pools),
-        "supply": _supply(split, sites), "supply_columns": [*(_site_title(s) for s in sites), *_total(sites)],
-        "pool_rows": _pool_rows(split, pools), "pool_columns": [system.pool(pool).title for pool in pools],
-        "use": _use_by_site(split, system, sites, pools), "section": "split",
-    })
+    return render(
+        request,
+        "web/split.html",
+        {
+            "system": system,
+            "split": split,
+            "asked": asked,
+            "window": request.GET.get("window", ""),
+            "windows": _windows(),
+            "months": months,
+            "systems": factory().systems,
+            "shares": shares(system, split),
+            "gauge": gauge_of(system, split),
+            "band": band(system, split.days),
+            "legend": legend(system),
+            "first": split.days[0].day if split.days else None,
+            "last": split.days[-1].day if split.days else None,
+            "used": sum(pool.used_gpu_s for pool in split.pools),
+            "shortfall": sum(pool.shortfall_gpu_s for pool in split.pools),
+            "supply": _supply(split, sites),
+            "supply_columns": [*(_site_title(s) for s in sites), *_total(sites)],
+            "pool_rows": _pool_rows(split, pools),
+            "pool_columns": [system.pool(pool).title for pool in pools],
+            "use": _use_by_site(split, system, sites, pools),
+            "section": "split",
+        },
+    )
 
 
 def _picked(split: Split, asked: dict[str, str]) -> tuple[list[str], list[str]]:
     """The sites and pools that the tables show."""
-    return ([s.site for s in split.sites if asked["site"] in ("", s.site)],
-            [p.pool for p in split.pools if asked["pool"] in ("", p.pool)])
+    return (
+        [s.site for s in split.sites if asked["site"] in ("", s.site)],
+        [p.pool for p in split.pools if asked["pool"] in ("", p.pool)],
+    )
 
 
 def _total(sites: Sequence[str]) -> list[str]:
@@ -93,7 +122,9 @@ def _supply(split: Split, sites: Sequence[str]) -> list[Line]:
 
 def _pool_rows(split: Split, pools: Sequence[str]) -> list[Line]:
     shown = [pool for pool in split.pools if pool.pool in pools]
-    return [Line(words, term, whole, tuple(getattr(pool, name) for pool in shown)) for words, term, name, whole in POOLS]
+    return [
+        Line(words, term, whole, tuple(getattr(pool, name) for pool in shown)) for words, term, name, whole in POOLS
+    ]
 
 
 def _use_by_site(split: Split, system: System, sites: Iterable[str], pools: Iterable[str]) -> list[Line]:
@@ -111,10 +142,18 @@ def _use_by_site(split: Split, system: System, sites: Iterable[str], pools: Iter
 def _windows() -> list[str]:
     """The windows that are offered: this year and the last, and their quarters that have begun."""
     today = local_date(now(), factory().zone)
-    quarters = [f"{year}-Q{q}" for year in (today.year, today.year - 1) for q in (4, 3, 2, 1)
-                if (year, q) <= (today.year, (today.month + 2) // 3)]
-    return [str(today.year), *[q for q in quarters if q.startswith(str(today.year))], str(today.year - 1),
-            *[q for q in quarters if q.startswith(str(today.year - 1))]]
+    quarters = [
+        f"{year}-Q{q}"
+        for year in (today.year, today.year - 1)
+        for q in (4, 3, 2, 1)
+        if (year, q) <= (today.year, (today.month + 2) // 3)
+    ]
+    return [
+        str(today.year),
+        *[q for q in quarters if q.startswith(str(today.year))],
+        str(today.year - 1),
+        *[q for q in quarters if q.startswith(str(today.year - 1))],
+    ]
 
 
 def _months(system: System) -> Iterator[str]:
@@ -129,11 +168,17 @@ def _csv(split: Split) -> HttpResponse:
     """One row per day and line, in GPU-seconds: the days add up to the window."""
     rows: list[tuple[object, ...]] = []
     for day in split.days:
-        rows += [(day.day, "system", split.system, "installed", day.installed_gpu_s),
-                 (day.day, "system", split.system, "delivered", day.delivered_gpu_s),
-                 (day.day, "system", split.system, "overhead", day.overhead_gpu_s)]
+        rows += [
+            (day.day, "system", split.system, "installed", day.installed_gpu_s),
+            (day.day, "system", split.system, "delivered", day.delivered_gpu_s),
+            (day.day, "system", split.system, "overhead", day.overhead_gpu_s),
+        ]
         for site in day.sites:
             rows += [(day.day, "site", site.site, words, of(site.supply)) for words, _, of in SUPPLY]
         for pool in day.pools:
-            rows += [(day.day, "pool", pool.pool, words, getattr(pool, name)) for words, _, name, _ in POOLS if hasattr(pool, name)]
+            rows += [
+                (day.day, "pool", pool.pool, words, getattr(pool, name))
+                for words, _, name, _ in POOLS
+                if hasattr(pool, name)
+            ]
     return as_csv(f"split-{split.system}-{split.window}", ("day", "of", "name", "line", "gpu_seconds"), rows)
