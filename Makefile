@@ -51,6 +51,9 @@ format: install ## put the code in our format
 pages: install ## write the generated pages of docs/ anew
 	$(BIN)/python tests/generated.py
 
+bench: install ## ratios of the heavy parts against plain baselines, in one run
+	$(BIN)/python bench/run.py
+
 cluster: install ## a real Slurm in one directory: make cluster, make cluster-status, make cluster-stop
 	$(BIN)/python tests/cluster/lab.py start
 cluster-status: install ## what runs of the real Slurm
@@ -58,4 +61,4 @@ cluster-status: install ## what runs of the real Slurm
 cluster-stop: install ## stop the real Slurm, keep its data
 	$(BIN)/python tests/cluster/lab.py stop
 
-.PHONY: help install lock run test quick packages check format pages cluster cluster-status cluster-stop
+.PHONY: help install lock run test quick packages check format pages bench cluster cluster-status cluster-stop

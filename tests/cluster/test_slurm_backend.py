@@ -184,14 +184,14 @@ def test_a_job_runs_as_its_owner_with_a_login_environment_even_under_srun(
     cluster: SlurmCluster, anna: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SCHMELZ_SECRET", "ours")
-    files, mask = resource.getrlimit(resource.RLIMIT_NOFILE), os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (333, files[1]))
-    script = "id -un; echo [$SCHMELZ_SECRET]; srun sh -c 'echo $SLURM_GPUS_ON_NODE'; pwd; umask; [ `ulimit -n` != 333 ]"
+    limits, mask = resource.getrlimit(resource.RLIMIT_CPU), os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CPU, (77_777, limits[1]))
+    script = "id -un; echo [$SCHMELZ_SECRET]; srun sh -c 'echo $SLURM_GPUS_ON_NODE'; pwd; umask; ulimit -t"
     number = cluster.submit(request(anna, script))
     os.umask(mask)
-    resource.setrlimit(resource.RLIMIT_NOFILE, files)
+    resource.setrlimit(resource.RLIMIT_CPU, limits)
     until(lambda: job(cluster, number).state == "COMPLETED")
-    assert cluster.output(number) == f"{anna}\n[]\n1\n/tmp\n0022\n"
+    assert cluster.output(number) == f"{anna}\n[]\n1\n/tmp\n0022\nunlimited\n"
     done = job(cluster, number)
     assert (done.account, done.user, done.gpus, done.site, done.reason, done.exit_code) == (
         "p200001",

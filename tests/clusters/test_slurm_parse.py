@@ -253,6 +253,15 @@ def test_events_of_nodes() -> None:
         read.events(tape("events"), "other")
 
 
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [("DRAIN", "drained"), ("IDLE+DRAIN", "drained"), ("DOWN", "down"), ("DOWN+DRAIN", "down"), ("FAIL", "down")],
+)
+def test_what_happened_to_a_node(state: str, kind: str) -> None:
+    answer = tape("events").replace(b"|DRAIN|", f"|{state}|".encode())
+    assert read.events(answer, "schmelz")[0][1] == kind
+
+
 # -- commands
 
 
