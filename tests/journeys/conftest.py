@@ -1,4 +1,4 @@
-"""A whole factory in a directory of its own, served by `schmelz up --demo`, and a real browser that may not leave it."""
+"""A whole factory in its own directory, served by `schmelz up --demo`, and a browser that may not leave it."""
 
 import os
 import shutil
@@ -20,8 +20,16 @@ ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "build/screenshots"
 CHROMIUM = shutil.which("chromium")
 PATIENCE = 120
-QUIET = ("--headless=new --no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-         "--disable-sync --no-first-run --disable-quic").split()
+QUIET = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+]
 
 
 @dataclass
@@ -32,8 +40,14 @@ class Served:
     data: Path
 
     def schmelz(self, *words: str) -> str:
-        done = subprocess.run([sys.executable, "-m", "schmelz.cli", "--data", self.data, *words], capture_output=True, text=True,
-                              timeout=PATIENCE, cwd=ROOT, env=_environment())
+        done = subprocess.run(
+            [sys.executable, "-m", "schmelz.cli", "--data", self.data, *words],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            cwd=ROOT,
+            env=_environment(),
+        )
         assert done.returncode == 0, (words, done.stdout[-800:], done.stderr[-800:])
         return done.stdout
 

@@ -46,7 +46,7 @@ def _apply(window: Callable, handle: str, name: str) -> str:
     page.get_by_role("textbox", name="GPU-hours").fill("many")
     page.get_by_label("Months", exact=True).select_option("2")
     page.get_by_role("button", name="Send the application").click()
-    expect(page.get_by_role("alert")).to_contain_text("gpu_hours")
+    expect(page.get_by_role("alert")).to_contain_text("GPU-hours: must be a whole number")
     anna.wrong[:] = [line for line in anna.wrong if "400" not in line]  # the browser notes the status of the answer
     anna.keep("1-apply-wrong")
     page.get_by_role("textbox", name="GPU-hours").fill("4 000")
@@ -163,8 +163,18 @@ def test_narrow_windows(window, width, theme) -> None:
         gilles.open(path)
         gilles.keep(f"narrow/{width}-{theme}-{path.partition('?')[0].strip('/') or 'home'}")
     gilles.sign_in("gilles")
-    for path in ("/inbox", "/applications", "/projects", "/projects/p200001", "/jobs", "/letters", "/plan", "/health",
-                 "/applications/a00001", "/calls/playground/apply"):
+    for path in (
+        "/inbox",
+        "/applications",
+        "/projects",
+        "/projects/p200001",
+        "/jobs",
+        "/letters",
+        "/plan",
+        "/health",
+        "/applications/a00001",
+        "/calls/playground/apply",
+    ):
         gilles.open(path)
         gilles.keep(f"narrow/{width}-{theme}-{path.strip('/').replace('/', '-')}")
 

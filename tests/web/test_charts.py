@@ -80,6 +80,17 @@ def test_balance_bar_adds_up(grant: int, settled: int, running: int, committed: 
     assert root.find(f"{SVG}title").text == "Balance"
 
 
+def test_what_is_beyond_the_grant_is_seen() -> None:
+    """Of a grant of 60, 50 are settled and 60 committed: 50 over, on a bar that stands for 110."""
+    assert balance_bar.widths(Bar(60, 50, 0, 60, -50, 0)) == {
+        "settled": 1000,
+        "running": 0,
+        "committed": 200,
+        "left": 0,
+        "beyond": 1000,
+    }
+
+
 @given(st.lists(HOURS, min_size=3, max_size=3))
 def test_gauge_adds_up(used: list[int]) -> None:
     assert sum(gauge.widths(used)) == (gauge.WIDTH if any(used) else 0)

@@ -9,6 +9,7 @@ from schmelz.portal.calls.models import Application, Signature
 from schmelz.portal.ledger.models import Event
 from schmelz.portal.people.models import Letter
 from schmelz.portal.projects.models import Membership, Project
+from schmelz.web.answers import LABELS
 
 SCRIPT = "<script>alert(1)</script>"
 SIZES = ("", " ", "-1", "0", "1e9", "99999999999999999999", "NaN", "12.5", "٣", SCRIPT, "1;DROP TABLE people", "\x00")
@@ -29,7 +30,8 @@ def _refused(client: Client, path: str, form: dict[str, object], *words: str, st
     response = client.post(path, form)
     html = response.content.decode()
     assert response.status_code == status, (path, form, html[-800:])
-    assert [word for word in words if word not in html] == [], (form, html)
+    told = html.partition('role="alert"')[2].partition("</div>")[0]
+    assert [word for word in words if word not in told] == [], (form, told or html)
     assert "Traceback" not in html and SCRIPT not in html, form
     assert _counts() == before, form
 
@@ -52,7 +54,7 @@ def test_good_application_is_received(scene, browser, good) -> None:
 def test_application_numbers(scene, browser, good, key) -> None:
     client = browser(scene.cast.anna)
     for said in SIZES:
-        _refused(client, f"/calls/{scene.cast.mode.id}/apply", {**good, key: said}, key, "to correct")
+        _refused(client, f"/calls/{scene.cast.mode.id}/apply", {**good, key: said}, LABELS[key], "to correct")
 
 
 def test_application_texts(scene, browser, good) -> None:
@@ -72,14 +74,14 @@ def test_application_texts(scene, browser, good) -> None:
         ("country", "Luxembourg"),
         ("country", "lu"),
     ):
-        _refused(client, path, {**good, key: said}, key, "to correct")
+        _refused(client, path, {**good, key: said}, LABELS[key], "to correct")
 
 
 def test_application_keeps_what_was_typed(scene, browser, good) -> None:
     said = {**good, "title": f'He said "{SCRIPT}"', "gpu_hours": "many"}
     html = browser(scene.cast.anna).post(f"/calls/{scene.cast.mode.id}/apply", said).content.decode()
     assert "He said &quot;&lt;script&gt;alert(1)&lt;/script&gt;&quot;" in html and 'value="many"' in html
-    assert 'aria-invalid="true"' in html and 'id="gpu-wrong"' in html
+    assert "GPU-hours: must be a whole number" in html and 'aria-invalid="true"' in html and 'id="gpu-wrong"' in html
 
 
 def test_closed_modes_say_so(scene, browser, good) -> None:
@@ -104,11 +106,11 @@ def test_eligibility_is_told_while_one_writes(scene, browser, good) -> None:
 def test_decisions(scene, browser) -> None:
     client, path = browser(scene.cast.signers[0]), f"/applications/{scene.waiting.code}/decide"
     for said in (*SIZES, str(10**9 + 1)):
-        _refused(client, path, {"do": "propose", "gpu_hours": said, "because": "It fits."}, "gpu_hours")
+        _refused(client, path, {"do": "propose", "gpu_hours": said, "because": "It fits."}, "GPU-hours: ")
     hours = str(scene.waiting.gpu_hours)
     for because in ("", "  \n ", "x" * 2001):
-        _refused(client, path, {"do": "propose", "gpu_hours": hours, "because": because}, "because")
-        _refused(client, path, {"do": "refuse", "because": because}, "because")
+        _refused(client, path, {"do": "propose", "gpu_hours": hours, "because": because}, "Because: ")
+        _refused(client, path, {"do": "refuse", "because": because}, "Because: ")
     for move in ("", "sign ", "award", SCRIPT):
         _refused(client, path, {"do": move, "gpu_hours": hours, "because": "It fits."}, "no decision")
 
@@ -126,7 +128,7 @@ def test_decisions_of_others_are_refused(scene, browser) -> None:
 def test_members(scene, browser) -> None:
     path = f"/projects/{scene.project.code}/members"
     for said in ("", "nobody", SCRIPT, "x" * 500, "anna\x00"):
-        _refused(browser(scene.cast.anna), path, {"handle": said}, "handle" if not said else "person")
+        _refused(browser(scene.cast.anna), path, {"handle": said}, "Handle: " if not said else "person: ")
     _refused(browser(scene.cast.signers[0]), path, {"handle": "bruno"}, status=403)
     assert browser(scene.cast.anna).post(path, {"handle": " bruno "}).status_code == 302
     assert Membership.objects.filter(project=scene.project, person=scene.cast.bruno).exists()
@@ -139,7 +141,7 @@ def test_jobs(scene, browser) -> None:
         for said in SIZES:
             may_be_empty, may_be_zero = key != "gpus", key in ("hours", "minutes")
             if not (may_be_empty and not said.strip()) and not (may_be_zero and said == "0"):
-                _refused(client, path, {**good, key: said}, key)
+                _refused(client, path, {**good, key: said}, LABELS[key])
     for key, said in (
         ("script", ""),
         ("script", " \n"),
@@ -149,8 +151,9 @@ def test_jobs(scene, browser) -> None:
         ("hours", "100001"),
     ):
         _refused(client, path, {**good, key: said})
-    _refused(client, path, {**good, "gpus": "100000"}, "#!/bin/sh", status=403)
-    _refused(client, path, good, "#!/bin/sh", status=403)  # not on the cluster yet
+    _refused(client, path, {**good, "gpus": "100000"}, "on the cluster", status=403)
+    _refused(client, path, good, "on the cluster", status=403)
+    assert "#!/bin/sh" in client.post(path, good).content.decode()  # what was written is not lost
     _refused(browser(scene.cast.franco), path, good, status=403)
 
 

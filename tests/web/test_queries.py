@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from schmelz.portal.calls.models import Application, Signature
 from schmelz.portal.people.actions import write_letter
+from schmelz.portal.people.models import Person
 from schmelz.portal.projects.models import Membership, Project
 
 LISTS = ("/applications", "/inbox", "/projects", "/jobs", "/letters", "/")
@@ -43,6 +44,16 @@ def _asked(client, path: str) -> int:
     return len(asked)
 
 
+def test_members_of_a_project(scene, browser) -> None:
+    client, found = browser(scene.cast.anna), []
+    for first, last in ((0, 10), (10, 60)):
+        for number in range(first, last):
+            person = Person.objects.create(handle=f"m{number}", name=f"Member {number}", email="m@example.org")
+            Membership.objects.create(project=scene.project, person=person, since=0)
+        found.append(_asked(client, f"/projects/{scene.project.code}"))
+    assert found[0] == found[1] <= 15
+
+
 @pytest.fixture
 def sizes(scene, browser) -> dict[str, list[int]]:
     clients = {path: browser(scene.cast.signers[0] if path in ("/inbox", "/") else scene.cast.anna) for path in LISTS}
@@ -60,6 +71,5 @@ def sizes(scene, browser) -> dict[str, list[int]]:
 
 
 def test_constant_and_few(sizes) -> None:
-    print(sizes)
     assert {path: few == many for path, (few, many) in sizes.items()} == dict.fromkeys(LISTS, True), sizes
     assert max(many for _, many in sizes.values()) <= 15, sizes

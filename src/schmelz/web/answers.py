@@ -4,12 +4,35 @@ What is no number stays text, so that the rule that reads it says what is wrong.
 are shown beside that field.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from django.http import QueryDict
 
 from schmelz.faults import BadInput
+
+LABELS: Mapping[str, str] = {
+    "because": "Because",
+    "category": "What it is",
+    "country": "Country",
+    "founded": "Founded",
+    "gpu_hours": "GPU-hours",
+    "gpus": "GPUs",
+    "handle": "Handle",
+    "hours": "Hours",
+    "inference_percent": "Inference",
+    "limit": "Time limit",
+    "minutes": "Minutes",
+    "months": "Months",
+    "nodes": "Nodes",
+    "organisation": "Organisation",
+    "script": "Script",
+    "site": "Site",
+    "statements": "Declarations",
+    "summary": "Summary",
+    "system": "Machine",
+    "title": "Title",
+}
 
 
 def whole_number(text: str) -> int | str:
@@ -46,15 +69,16 @@ class Faults:
         return bool(self.lines)
 
 
-def placed(error: BadInput | None, keys: Iterable[str]) -> Faults:
-    """The faults by field."""
+def placed(error: BadInput | None) -> Faults:
+    """The faults by field; on top they are called as the form calls the field."""
     if error is None:
         return Faults()
-    known = set(keys)
     fields: dict[str, str] = {}
+    lines = []
     for line in error.faults:
         key, _, said = line.partition(": ")
         key = key.partition(".")[0]
-        if key in known:
+        lines.append(f"{LABELS[key]}: {said}" if key in LABELS else line)
+        if key in LABELS:
             fields.setdefault(key, said)
-    return Faults(error.faults, fields)
+    return Faults(tuple(lines), fields)

@@ -13,7 +13,12 @@ from schmelz.faults import BadInput
 from schmelz.policy.schema import Factory, Mode
 from schmelz.portal.people.models import Person
 
-_WORDS = {"missing": "is missing", "extra_forbidden": "is not a question of this form"}
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a question of this form",
+    "int_type": "must be a whole number, such as 1000",
+    "string_pattern_mismatch": "must be plain text, a title in one line, a country as two capital letters such as LU",
+}
 
 
 class Form(BaseModel):

@@ -34,6 +34,12 @@ def day(context: Mapping[str, Any], instant: int) -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
+def last_day(context: Mapping[str, Any], end: int) -> SafeString:
+    """The last day of something that ends with the midnight `end`."""
+    return day(context, end - 1)
+
+
+@register.simple_tag(takes_context=True)
 def ago(context: Mapping[str, Any], instant: int) -> SafeString:
     """How long ago, with the moment for whoever wants it exactly."""
     zone = context["factory"].zone

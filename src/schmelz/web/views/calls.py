@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from schmelz.faults import BadInput, Refused
 from schmelz.policy.schema import Factory, Mode, Size, System
 from schmelz.portal.calls.actions import check_open, submit
-from schmelz.portal.calls.forms import Form, template
+from schmelz.portal.calls.forms import template
 from schmelz.portal.clock import now
 from schmelz.portal.people.models import Person
 from schmelz.portal.policy import factory
@@ -130,7 +130,7 @@ def apply(request: HttpRequest, mode: Mode) -> HttpResponse:
     try:
         application = submit(factory(), mode_id=mode.id, person=person, answers=answers)
     except BadInput as error:
-        return _form(request, mode, person, answers, placed(error, Form.model_fields), looked=True)
+        return _form(request, mode, person, answers, placed(error), looked=True)
     messages.success(
         request, f"Your application {application.code} was received. A letter about it is in your letters."
     )

@@ -25,8 +25,6 @@ from schmelz.web.answers import Faults, number_in, placed
 from schmelz.web.guard import needs, signed_in, the_application
 from schmelz.web.views.applications import row_of
 
-FIELDS = ("gpu_hours", "because")
-
 
 @dataclass(frozen=True)
 class Effect:
@@ -54,7 +52,7 @@ def decide(request: HttpRequest, application: Application) -> HttpResponse:
     try:
         done = _do(factory(), request, application, signed_in(request))
     except BadInput as error:
-        return _page(request, application, placed(error, FIELDS))
+        return _page(request, application, placed(error))
     messages.success(request, _told(done))
     return redirect("application", code=done.code)
 

@@ -35,7 +35,7 @@ def door(request: HttpRequest) -> HttpResponse:
     try:
         answers, faults = _answers(policy, request.GET), Faults()
     except BadInput as error:
-        answers, faults = _assumed(policy), placed(error, [*NUMBERS, "category", "country"])
+        answers, faults = _assumed(policy), placed(error)
     found = [
         Door(
             call_of(policy, fit.mode, now()),

@@ -46,7 +46,6 @@ STATES: dict[str, str] = {
 }
 LONGEST_SCRIPT = 256 * 1024
 SCRIPT = '#!/bin/sh\necho "hello from $(hostname)"\nsleep 20\necho done\n'
-FIELDS = ("script", "gpus", "nodes", "hours", "minutes", "limit", "site", "project")
 
 
 @dataclass(frozen=True)
@@ -203,7 +202,7 @@ def submit(request: HttpRequest, project: Project) -> HttpResponse:
     try:
         job = _send(request, signed_in(request), project, system)
     except BadInput as error:
-        return _form(request, project, system, placed(error, FIELDS))
+        return _form(request, project, system, placed(error))
     except Refused as error:  # on the form itself, so that the script is not lost
         return _form(request, project, system, Faults((str(error),)), 403)
     messages.success(request, f"Job {job} was submitted.")

@@ -26,6 +26,7 @@ from schmelz.web.charts.balance_bar import Bar, balance_bar
 from schmelz.web.guard import needs, posted, signed_in, the_project
 from schmelz.web.listing import as_csv, of_query, wants_csv
 from schmelz.web.views.applications import mode_title
+from schmelz.web.words import counted
 
 CSV = ("project", "pool", "system", "organisation", "title", "state", "grant_gpu_s", "used_gpu_s")
 LIGHTS = {ProjectState.AWARDED: "warn", ProjectState.ACTIVE: "ok", ProjectState.ENDED: ""}
@@ -51,7 +52,7 @@ class Pace:
     days_left: int
     time_percent: int
     used_percent: int
-    gpus: float
+    gpus: str
 
 
 def _row(system: System, project: Project, used: int) -> Row:
@@ -113,7 +114,7 @@ def add_member(request: HttpRequest, project: Project) -> HttpResponse:
             raise BadInput("handle: is empty; write the handle of the person")
         person = by_handle(handle[:40])
     except BadInput as error:
-        return _page(request, project, placed(error, ("handle", "person")))
+        return _page(request, project, placed(error))
     actions.add_member(factory(), project, person, actor=signed_in(request))
     messages.success(request, f"{person.name} is a member of {project.code}, on the cluster with the next plan.")
     return redirect("project", code=project.code)
@@ -176,5 +177,10 @@ def pace(project: Project, balance: Balance) -> Pace:
         -(-left // DAY),
         100 * passed // max(1, project.end - project.start),
         100 * used // max(1, project.grant_gpu_s),
-        round(rest / left, 1) if left else 0.0,
+        _gpus(rest / left) if left and rest else "",
     )
+
+
+def _gpus(needed: float) -> str:
+    """How many GPUs, as people say it: 0.4 GPUs, 23 GPUs."""
+    return f"{needed:.1f} GPUs" if needed < 10 else counted(round(needed), "GPU")
