@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 MARK = "schmelz"
+NodeEvent = tuple[str, Literal["down", "drained"], int, int | None, str]
+"""When a node was away: its name, how, from, until (None: still), and the reason. UTC epoch seconds."""
 JobState = Literal["PENDING", "RUNNING", "COMPLETED", "FAILED", "TIMEOUT", "CANCELLED", "NODE_FAIL"]
 
 
@@ -128,6 +130,10 @@ class Backend(Protocol):
 
     def records(self, since: int) -> bytes:
         """Job records that changed at or after `since`, as `sacct -P` text in UTC; waiting and running jobs always."""
+        ...
+
+    def node_events(self, since: int) -> tuple[NodeEvent, ...]:
+        """When nodes were down or drained after `since`, in the order of time."""
         ...
 
     def tick(self, now: int, steering: Steering) -> None:

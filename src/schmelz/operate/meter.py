@@ -4,10 +4,11 @@ from pathlib import Path
 
 from schmelz.faults import BadInput
 from schmelz.metering.sacct import read
+from schmelz.metering.supply import Outage
 from schmelz.operate.cluster import backend
 from schmelz.policy.schema import System
 from schmelz.portal.people.models import Person
-from schmelz.portal.usage.actions import keep_records
+from schmelz.portal.usage.actions import keep_outages, keep_records
 from schmelz.portal.usage.models import Reading
 
 LARGEST = 16 * 2**30
@@ -29,5 +30,7 @@ def read_file(path: Path, system: System, actor: Person | None = None) -> Readin
 
 
 def read_cluster(system: System) -> Reading:
-    """Keep what the cluster knows of its jobs, running and waiting ones included."""
+    """Keep what the cluster knows of its jobs, running and waiting ones included, and of nodes that were away."""
+    keep_outages((Outage(system.id, node, kind, start, end), reason)
+                 for node, kind, start, end, reason in backend(system).node_events(0))
     return read_text(backend(system).records(0), f"cluster:{system.cluster.name}", system)

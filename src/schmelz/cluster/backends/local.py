@@ -20,7 +20,7 @@ from schmelz.cluster.backends.admission import admit, check
 from schmelz.cluster.backends.records import as_job, records
 from schmelz.cluster.backends.schedule import cycle
 from schmelz.cluster.backends.spool import End, Entry, Launch, Spool
-from schmelz.cluster.model import Account, ClusterError, Job, JobRequest, Member, Observed, Steering
+from schmelz.cluster.model import Account, ClusterError, Job, JobRequest, Member, NodeEvent, Observed, Steering
 from schmelz.faults import BadInput, Refused
 from schmelz.policy.system import System
 from schmelz.units import DAY
@@ -95,6 +95,10 @@ class LocalCluster:
 
     def records(self, since: int) -> bytes:
         return records(self._spool.entries(), self._system, since, self._clock())
+
+    def node_events(self, since: int) -> tuple[NodeEvent, ...]:
+        """None: nodes of this cluster never fail."""
+        return ()
 
     def tick(self, now: int, steering: Steering) -> None:
         self._keepers = [keeper for keeper in self._keepers if keeper.poll() is None]

@@ -20,7 +20,7 @@ from schmelz.cluster.backends import (
 )
 from schmelz.cluster.backends.admission import check, sites
 from schmelz.cluster.backends.slurm_call import LONG_PATIENCE, TIME_FORMAT, as_person, ask, attempt
-from schmelz.cluster.model import MARK, Account, ClusterError, Job, JobRequest, Member, Observed, Steering
+from schmelz.cluster.model import MARK, Account, ClusterError, Job, JobRequest, Member, NodeEvent, Observed, Steering
 from schmelz.faults import BadInput, Refused
 from schmelz.policy.system import System
 from schmelz.units import DAY
@@ -196,7 +196,7 @@ class SlurmCluster:
             raise ClusterError("sacct: the answer does not begin with the columns asked for, or is cut off")
         return source
 
-    def node_events(self, since: int) -> tuple[read.NodeEvent, ...]:
+    def node_events(self, since: int) -> tuple[NodeEvent, ...]:
         """When nodes were down or drained after `since`: (node, kind, start, end or None while it lasts, reason)."""
         source = ask((*EVENTS, f"cluster={self._name}", f"start={_time(since)}"))
         return read.events(source, self._name)

@@ -22,7 +22,7 @@ ENDED = (
 )  # fmt: skip
 RECORDS = (
     "JobIDRaw", "Cluster", "User", "Account", "Partition", "QOS", "State", "Submit", "Eligible", "Start", "End",
-    "ElapsedRaw", "TimelimitRaw", "AllocTRES", "NNodes", "ExitCode", "NodeList",
+    "ElapsedRaw", "TimelimitRaw", "AllocTRES", "ReqTRES", "NNodes", "ExitCode", "NodeList",
 )  # fmt: skip
 _GPUS = re.compile(r"(?:^|,)gres/gpu(:[^=,]+)?=([0-9]+)")
 _LIMIT = re.compile(r"(?:([0-9]+)-)?(?:([0-9]+):)?([0-9]+):([0-9]+)")

@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from schmelz.cluster.backends.slurm_call import TIME_FORMAT
-from schmelz.cluster.model import MARK, Account, ClusterError, Member, Observed
+from schmelz.cluster.model import MARK, Account, ClusterError, Member, NodeEvent, Observed
 
 Row = Mapping[str, str]
-NodeEvent = tuple[str, str, int, int | None, str]
 
 ROOT = "root"
 TREE = ("Account", "Org", "Cluster", "ParentName", "User", "Share", "GrpTRESMins", "GrpSubmit", "MaxSubmit")
@@ -134,6 +134,6 @@ def events(source: bytes, cluster: str) -> tuple[NodeEvent, ...]:
     return tuple(sorted(found, key=lambda event: (event[2], event[0])))
 
 
-def _kind(state: str) -> str:
+def _kind(state: str) -> Literal["down", "drained"]:
     """Whoever drains a node may still let its job end; everything else that makes an event is down."""
     return "drained" if "DRAIN" in state and "DOWN" not in state else "down"

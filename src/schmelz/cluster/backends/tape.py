@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from schmelz.cluster.backends.runner import put
-from schmelz.cluster.model import Account, Backend, ClusterError, Job, JobRequest, Member, Observed, Steering
+from schmelz.cluster.model import Account, Backend, ClusterError, Job, JobRequest, Member, NodeEvent, Observed, Steering
 
 
 class TapeCluster:
@@ -44,6 +44,10 @@ class TapeCluster:
     def records(self, since: int) -> bytes:
         """The whole recording: reading a record again changes nothing."""
         return self._read("records.txt")
+
+    def node_events(self, since: int) -> tuple[NodeEvent, ...]:
+        """None were recorded."""
+        return ()
 
     def tick(self, now: int, steering: Steering) -> None:
         """Nothing happens on a tape."""
