@@ -18,12 +18,15 @@ from django.conf import settings
 from django.db import close_old_connections
 
 from schmelz.cluster.model import Steering
+from schmelz.faults import BadInput
 from schmelz.operate import cluster, meter, notify
 from schmelz.policy.schema import System
+from schmelz.portal.policy import version
 from schmelz.portal.usage import actions as records
 
 log = logging.getLogger("schmelz.duties")
 STEERING_SECONDS = 15
+RETRY_SECONDS = 15
 
 
 @dataclass
@@ -80,17 +83,29 @@ def beat(all_duties: list[Duty]) -> None:
             try:
                 duty.do()
             except Exception as error:
+                duty.last += max(0.0, RETRY_SECONDS - duty.every)
                 log.warning("%s failed and will be tried again: %s: %s", duty.name, type(error).__name__, error)
 
 
+def _changed(policy: str) -> bool:
+    """Whether the policy file now says something else; while it is faulty, the duties go on as before."""
+    try:
+        return version() != policy
+    except BadInput:
+        return False
+
+
 def run(parent: int | None = None) -> None:
-    """Run the duties until the parent process is gone. Returns at once when another process runs them."""
+    """Run the duties until the parent process is gone or the policy changes (then whoever started us starts us again).
+
+    Returns at once when another process runs them.
+    """
     with only_one() as mine:
         if not mine:
             log.warning("another process runs the duties of %s", settings.DATA)
             return
-        all_duties = duties()
-        while parent is None or os.getppid() == parent:
+        policy, all_duties = version(), duties()
+        while (parent is None or os.getppid() == parent) and not _changed(policy):
             close_old_connections()
             beat(all_duties)
             time.sleep(0.25)
