@@ -37,16 +37,16 @@ packages: ## Debian packages for the tests with a real Slurm and a real browser
 	@sh tests/packages.sh
 
 check: install ## format, lint, types, import contracts, missing migrations, generated pages
-	$(BIN)/ruff format --check --quiet src tests
-	$(BIN)/ruff check --quiet src tests
+	$(BIN)/ruff format --check --quiet src tests bench
+	$(BIN)/ruff check --quiet src tests bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	SCHMELZ_DATA=build/check $(BIN)/python -m django makemigrations --check --dry-run --settings schmelz.portal.settings
 	$(BIN)/schmelz check factory.toml > /dev/null
 
 format: install ## put the code in our format
-	$(BIN)/ruff format --quiet src tests
-	$(BIN)/ruff check --fix --quiet src tests
+	$(BIN)/ruff format --quiet src tests bench
+	$(BIN)/ruff check --fix --quiet src tests bench
 
 pages: install ## write the generated pages of docs/ anew
 	$(BIN)/python tests/generated.py

@@ -41,7 +41,9 @@ def records(rows: int) -> bytes:
         where = f"{chance.choice(('mxb', 'mxt'))}[{node:03d}-{node + nodes - 1:03d}]"
         begin, end = (datetime.fromtimestamp(t, UTC).strftime("%Y-%m-%dT%H:%M:%S") for t in (start, start + run))
         account = f"{chance.choice(('ehpc', 'nat'))}-{chance.randrange(200):03d}"
-        lines.append(f"{job}|{account}|u{job % 997}|gpu|COMPLETED|{begin}|{begin}|{begin}|{end}|{run}|cpu=1,gres/gpu={nodes * 4},node={nodes}|{nodes}|{where}\n")
+        tres = f"cpu=1,gres/gpu={nodes * 4},node={nodes}"
+        times = f"{begin}|{begin}|{begin}|{end}|{run}"
+        lines.append(f"{job}|{account}|u{job % 997}|gpu|COMPLETED|{times}|{tres}|{nodes}|{where}\n")
     return "".join(lines).encode()
 
 
@@ -70,16 +72,29 @@ def best(work: Callable[[], object]) -> float:
         begun = time.perf_counter()
         work()
         return time.perf_counter() - begun
+
     return min(once() for _ in range(3))
 
 
 def queue_state(waiting: int) -> State:
     chance = random.Random(2)
-    return State(now=0, capacity=1008, free={"bissen": 8, "bettembourg": 4},
-                 waiting=tuple(Waiting(str(n), chance.choice(("a", "b")), chance.choice((4, 8, 32, 128)), 3600, ("bissen", "bettembourg"))
-                               for n in range(waiting)),
-                 running=tuple(Running(f"r{n}", chance.choice(("a", "b")), 4, chance.choice(("bissen", "bettembourg")), chance.randrange(9000))
-                               for n in range(240)), deficits={"a": 10, "b": 5}, floor_percent=25)
+    return State(
+        now=0,
+        capacity=1008,
+        free={"bissen": 8, "bettembourg": 4},
+        waiting=tuple(
+            Waiting(str(n), chance.choice(("a", "b")), chance.choice((4, 8, 32, 128)), 3600, ("bissen", "bettembourg"))
+            for n in range(waiting)
+        ),
+        running=tuple(
+            Running(
+                f"r{n}", chance.choice(("a", "b")), 4, chance.choice(("bissen", "bettembourg")), chance.randrange(9000)
+            )
+            for n in range(240)
+        ),
+        deficits={"a": 10, "b": 5},
+        floor_percent=25,
+    )
 
 
 def main() -> None:
@@ -93,7 +108,12 @@ def main() -> None:
     _, year = window(factory, "meluxina-ai", "2026", as_of)
     _, month = window(factory, "meluxina-ai", "2026-06", as_of)
     whole = best(lambda: split(factory, "meluxina-ai", frame, (), year, as_of))
-    say("split of a month, against the year", best(lambda: split(factory, "meluxina-ai", frame, (), month, as_of)), whole, "the year")
+    say(
+        "split of a month, against the year",
+        best(lambda: split(factory, "meluxina-ai", frame, (), month, as_of)),
+        whole,
+        "the year",
+    )
     long, short = best(lambda: next_starts(queue_state(2000))), best(lambda: next_starts(queue_state(200)))
     say("a pass over 2,000 waiting jobs, against 200", long, short, "200 jobs")
 

@@ -43,8 +43,11 @@ def states() -> str:
 
     text = "# States and moves\n"
     for name, table in (("An application", APPLICATION), ("A project", PROJECT)):
-        rows = "\n".join(f"| {t.name} | {', '.join(t.starts)} | {t.finish} | `{t.permission}` | {t.sentence} |" for t in table)
-        text += f"\n## {name}\n\n```mermaid\n{diagram(table)}\n```\n\n| move | from | to | permission | meaning |\n|---|---|---|---|---|\n{rows}\n"
+        rows = "\n".join(
+            f"| {t.name} | {', '.join(t.starts)} | {t.finish} | `{t.permission}` | {t.sentence} |" for t in table
+        )
+        head = "| move | from | to | permission | meaning |\n|---|---|---|---|---|"
+        text += f"\n## {name}\n\n```mermaid\n{diagram(table)}\n```\n\n{head}\n{rows}\n"
     return text
 
 
@@ -53,7 +56,11 @@ def modes() -> str:
     from schmelz.policy.explain import describe
     from schmelz.policy.load import load
 
-    return "# The Luxembourg AI Factory, as factory.toml says it\n\n```text\n" + describe(load(ROOT / "factory.toml")).rstrip() + "\n```\n"
+    return (
+        "# The Luxembourg AI Factory, as factory.toml says it\n\n```text\n"
+        + describe(load(ROOT / "factory.toml")).rstrip()
+        + "\n```\n"
+    )
 
 
 PAGES = {"cli.md": command_line, "permissions.md": permissions, "states.md": states, "factory.md": modes}

@@ -21,7 +21,9 @@ def _lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines of code of a function, its docstring left out."""
     whole = (function.end_lineno or 0) - function.lineno + 1
     first = function.body[0]
-    is_doc = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    is_doc = (
+        isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    )
     return whole - ((first.end_lineno or 0) - first.lineno + 1 if is_doc else 0)
 
 
@@ -29,7 +31,9 @@ def _lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 def test_file_within_budget(path: Path) -> None:
     text = path.read_text()
     assert text.count("\n") <= 300, "split it: a file has at most 300 lines"
-    assert ast.get_docstring(ast.parse(text)) or not text.strip() or path.name in ("apps.py", "__init__.py"), "say what it is"
+    assert ast.get_docstring(ast.parse(text)) or not text.strip() or path.name in ("apps.py", "__init__.py"), (
+        "say what it is"
+    )
 
 
 def test_functions_are_small() -> None:
@@ -54,7 +58,9 @@ def test_no_room_for_everything() -> None:
 
 
 def test_import_contracts() -> None:
-    done = subprocess.run([Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports"], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stdout[-3000:]
 
 
@@ -66,6 +72,12 @@ def test_pure_rooms_start_without_django() -> None:
 def test_nothing_of_one_machine_in_the_tree() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, timeout=30).stdout.split()
     bad = re.compile(r"(?<![A-Za-z0-9_.-])/(?:work|root|farm)/|pypi\.org|pythonhosted|registry\.npmjs")
-    found = [name for name in tracked if name != "tests/test_house.py" and (ROOT / name).suffix not in (".png", ".woff2")
-             and (ROOT / name).is_file() and bad.search((ROOT / name).read_text(errors="ignore"))]
+    found = [
+        name
+        for name in tracked
+        if name != "tests/test_house.py"
+        and (ROOT / name).suffix not in (".png", ".woff2")
+        and (ROOT / name).is_file()
+        and bad.search((ROOT / name).read_text(errors="ignore"))
+    ]
     assert found == []

@@ -5,8 +5,8 @@ from datetime import date
 
 import pytest
 
-from schmelz.cli.main import hoisted
 from schmelz.cli.jobs import seconds
+from schmelz.cli.main import hoisted
 from schmelz.faults import BadInput
 from schmelz.portal.calls.models import Application
 
@@ -47,17 +47,39 @@ def test_the_whole_way_to_a_project(run, cast, answers) -> None:
     assert (balance["settled_gpu_s"], balance["left_gpu_s"]) == (0, int(hours) * 3600)
 
 
-@pytest.mark.parametrize("words", [
-    ("application", "show", "a99999"), ("application", "new", "--mode", "nonsense", "--from", "ANSWERS"),
-    ("application", "new", "--mode", "MODE", "--from", "/nowhere.json"), ("submit", "/nowhere.sh", "--project", "p299999", "--gpus", "1"),
-    ("usage", "--by", "colour"), ("usage", "--by", "day,day"), ("usage", "--from", "yesterday"),
-    ("usage", "--from", "2026-02-02", "--to", "2026-02-01"), ("split", "--window", "sometime"), ("split", "--window", "2026-13"),
-    ("split", "--system", "hal9000"), ("meter", "--from", "/nowhere.txt"), ("verify", "/nowhere"), ("check", "/nowhere.toml"),
-    ("jobs", "--project", "p299999"), ("frobnicate",), ("split", "--frobnicate"), ("apply", "--allow-remove", "-1"),
-])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("application", "show", "a99999"),
+        ("application", "new", "--mode", "nonsense", "--from", "ANSWERS"),
+        ("application", "new", "--mode", "MODE", "--from", "/nowhere.json"),
+        ("submit", "/nowhere.sh", "--project", "p299999", "--gpus", "1"),
+        ("usage", "--by", "colour"),
+        ("usage", "--by", "day,day"),
+        ("usage", "--from", "yesterday"),
+        ("usage", "--from", "2026-02-02", "--to", "2026-02-01"),
+        ("split", "--window", "sometime"),
+        ("split", "--window", "2026-13"),
+        ("split", "--system", "hal9000"),
+        ("meter", "--from", "/nowhere.txt"),
+        ("verify", "/nowhere"),
+        ("check", "/nowhere.toml"),
+        ("jobs", "--project", "p299999"),
+        ("frobnicate",),
+        ("split", "--frobnicate"),
+        ("apply", "--allow-remove", "-1"),
+    ],
+)
 def test_bad_input_is_2_in_words(run, cast, answers, words) -> None:
     words = [str(answers) if w == "ANSWERS" else cast.mode.id if w == "MODE" else w for w in words]
-    done = run(*words, person=None if words[0] in ("check", "verify", "split", "usage") else "gilles" if words[0] in ("meter", "apply") else "anna")
+    done = run(
+        *words,
+        person=None
+        if words[0] in ("check", "verify", "split", "usage")
+        else "gilles"
+        if words[0] in ("meter", "apply")
+        else "anna",
+    )
     assert (done.code, done.out) == (2, "")
     assert done.err.strip() and "Traceback" not in done.err
 
@@ -87,8 +109,16 @@ def test_metering_twice_changes_nothing(run, cast, tmp_path) -> None:
     assert rows.out == run("usage", "--by", "pool,project,site,day", "--json").out
     site = next(iter(cast.system.node_names))
     assert json.loads(rows.out) == [
-        {"pool": cast.pool.id, "project": cast.pool.account, "site": site, "day": "2026-03-02", "gpu_s": 1200, "runs": 1},
-        {"pool": "unassigned", "project": "strangers", "site": site, "day": "2026-03-02", "gpu_s": 1200, "runs": 1}]
+        {
+            "pool": cast.pool.id,
+            "project": cast.pool.account,
+            "site": site,
+            "day": "2026-03-02",
+            "gpu_s": 1200,
+            "runs": 1,
+        },
+        {"pool": "unassigned", "project": "strangers", "site": site, "day": "2026-03-02", "gpu_s": 1200, "runs": 1},
+    ]
     assert run("usage", "--by", "project", "--from", "2026-03-03", "--json").out.strip() == "[]"
 
 
@@ -118,7 +148,11 @@ def test_split_adds_up(run, cast, tmp_path) -> None:
     assert supply["used"] == 1200
     assert sum(p["entitlement_gpu_s"] for p in figures["pools"]) == figures["delivered_gpu_s"]
     pool = next(p for p in figures["pools"] if p["pool"] == cast.pool.id)
-    assert pool["own_gpu_s"] + pool["borrowed_gpu_s"] + pool["returned_gpu_s"] == pool["used_gpu_s"] == 1200 + supply["held"]
+    assert (
+        pool["own_gpu_s"] + pool["borrowed_gpu_s"] + pool["returned_gpu_s"]
+        == pool["used_gpu_s"]
+        == 1200 + supply["held"]
+    )
     assert figures["share_error_ppm"] is None
 
 
@@ -134,12 +168,21 @@ def test_export_and_verify(run, cast, tmp_path) -> None:
 
 
 def test_global_options_stand_anywhere() -> None:
-    assert hoisted(["meter", "--data", "D", "--from", "-", "--as=anna"]) == ["--data", "D", "--as=anna", "meter", "--from", "-"]
+    assert hoisted(["meter", "--data", "D", "--from", "-", "--as=anna"]) == [
+        "--data",
+        "D",
+        "--as=anna",
+        "meter",
+        "--from",
+        "-",
+    ]
     assert hoisted(["submit", "--", "--data"]) == ["submit", "--", "--data"]
 
 
-@pytest.mark.parametrize(("text", "expected"), [("0-02:30:00", 9000), ("1-00:00:00", 86400), ("00:10:00", 600), ("10", 600),
-                                                ("05:30", 330), ("2-3", 183600)])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0-02:30:00", 9000), ("1-00:00:00", 86400), ("00:10:00", 600), ("10", 600), ("05:30", 330), ("2-3", 183600)],
+)
 def test_times_as_slurm_writes_them(text, expected) -> None:
     assert seconds(text) == expected
 

@@ -33,13 +33,23 @@ class Shell:
 
     def __init__(self, place: Path, lab: Lab) -> None:
         text = (ROOT / "factory.toml").read_text()
-        for old, new in (('backend = "local" ', f'backend = "slurm"\nname = "{lab.settings.name}" '), ('name = "local" ', "# "),
-                         ("mxb[001-126]", "mxb[001-002]"), ("mxt[001-126]", "mxt[001-002]"),
-                         ('"gpu-bissen", ', ""), ('"gpu-bettembourg", ', "")):
+        for old, new in (
+            ('backend = "local" ', f'backend = "slurm"\nname = "{lab.settings.name}" '),
+            ('name = "local" ', "# "),
+            ("mxb[001-126]", "mxb[001-002]"),
+            ("mxt[001-126]", "mxt[001-002]"),
+            ('"gpu-bissen", ', ""),
+            ('"gpu-bettembourg", ', ""),
+        ):
             text = text.replace(old, new, 1)
         (place / "factory.toml").write_text(text)
-        self.env = {**os.environ, **lab.env(), "SCHMELZ_DATA": str(place / "data"), "SCHMELZ_FACTORY": str(place / "factory.toml"),
-                    "DJANGO_SETTINGS_MODULE": "schmelz.portal.settings"}
+        self.env = {
+            **os.environ,
+            **lab.env(),
+            "SCHMELZ_DATA": str(place / "data"),
+            "SCHMELZ_FACTORY": str(place / "factory.toml"),
+            "DJANGO_SETTINGS_MODULE": "schmelz.portal.settings",
+        }
 
     def __call__(self, *words: str, person: str | None = None, code: int = 0) -> str:
         command = [sys.executable, "-m", "schmelz.cli", *(["--as", person] if person else []), *words]
@@ -52,7 +62,9 @@ class Shell:
 def shell(slurm: Lab, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     shell = Shell(tmp_path_factory.mktemp("factory"), slurm)
     shell("person", "list")
-    subprocess.run([sys.executable, "-c", PEOPLE.format(unix=slurm.settings.users[0])], env=shell.env, check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", PEOPLE.format(unix=slurm.settings.users[0])], env=shell.env, check=True, timeout=60
+    )
     return shell
 
 
@@ -85,7 +97,19 @@ def test_the_cluster_is_as_decided(shell: Shell, project: str, slurm: Lab) -> No
 def test_a_job_is_run_metered_and_split(shell: Shell, project: str, slurm: Lab, tmp_path: Path) -> None:
     script = tmp_path / "train.sh"
     script.write_text("#!/bin/sh\nid -un; sleep 3\n")
-    job = shell("submit", str(script), "--project", project, "--gpus", "4", "--time", "0-00:02:00", "--site", "bissen", person="anna")
+    job = shell(
+        "submit",
+        str(script),
+        "--project",
+        project,
+        "--gpus",
+        "4",
+        "--time",
+        "0-00:02:00",
+        "--site",
+        "bissen",
+        person="anna",
+    )
     running = json.loads(shell("jobs", "--json", person="anna"))
     assert [(j["job"], j["user"], j["gpus"]) for j in running] == [(job, slurm.settings.users[0], 4)]
     line = _ended(slurm, job)
@@ -109,7 +133,9 @@ def test_a_job_is_run_metered_and_split(shell: Shell, project: str, slurm: Lab, 
 def _ended(slurm: Lab, job: str) -> str:
     """The job's line in Slurm's own accounting, once it is there as completed."""
     for _ in range(60):
-        rows = slurm.run("sacct", "-nXP", "-j", job, "--format=JobIDRaw,State,ElapsedRaw,AllocTRES,User,NodeList").stdout
+        rows = slurm.run(
+            "sacct", "-nXP", "-j", job, "--format=JobIDRaw,State,ElapsedRaw,AllocTRES,User,NodeList"
+        ).stdout
         if "|COMPLETED|" in rows:
             return rows.strip()
         time.sleep(1)

@@ -51,10 +51,12 @@ def job(local: LocalCluster, number: str) -> Job:
 
 def until(local: LocalCluster, number: str, *states: str, seconds: float = 20) -> Job:
     """Tick until the job is in one of the states."""
+
     def look() -> Job | None:
         tick(local)
         found = job(local, number)
         return found if found.state in states else None
+
     return eventually(look, seconds)
 
 

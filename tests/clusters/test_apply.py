@@ -35,10 +35,14 @@ def test_the_plan_leads_to_what_is_desired_and_twice_is_once(want, have):
     assert backend.observe() == after
 
 
-WANT = Desired((*POOLS, Account("p1", "eurohpc", gpu_minutes=9), Account("p2", "national")),
-               (Member("anna", "p1"), Member("bo", "p2")))
-HAVE = ((POOLS[0], Account("p1", "eurohpc", gpu_minutes=5), Account("p0", "eurohpc")),
-        (Member("bo", "p0"), Member("bo", "p1")))
+WANT = Desired(
+    (*POOLS, Account("p1", "eurohpc", gpu_minutes=9), Account("p2", "national")),
+    (Member("anna", "p1"), Member("bo", "p2")),
+)
+HAVE = (
+    (POOLS[0], Account("p1", "eurohpc", gpu_minutes=5), Account("p0", "eurohpc")),
+    (Member("bo", "p0"), Member("bo", "p1")),
+)
 STEPS = len(diff(WANT, Observed("lab", *HAVE)))
 
 

@@ -46,8 +46,10 @@ def keepers(local: LocalCluster, number: str) -> list[int]:
 
 
 def test_jobs_really_run_and_what_they_print_is_kept(local):
-    script = ("#!/bin/sh\necho $SCHMELZ_JOB_ID $SCHMELZ_GPUS $SCHMELZ_NODES $CUDA_VISIBLE_DEVICES\n"
-              "id -u; pwd; umask; env | wc -l\necho oops >&2\nexit 3\n")
+    script = (
+        "#!/bin/sh\necho $SCHMELZ_JOB_ID $SCHMELZ_GPUS $SCHMELZ_NODES $CUDA_VISIBLE_DEVICES\n"
+        "id -u; pwd; umask; env | wc -l\necho oops >&2\nexit 3\n"
+    )
     scripts = [request(script, gpus=2), request("echo plain\n"), request("#!/no/such\n")]
     assert [local.submit(one) for one in scripts] == ["1", "2", "3"]
     assert job(local, "1").reason == "waits for the next scheduling cycle"
@@ -62,9 +64,19 @@ def test_jobs_really_run_and_what_they_print_is_kept(local):
     assert lost.exit_code == 127 and local.output("3").startswith("schmelz: the script does not start")
     times = ("Submit", "Eligible", "Start", "End", "ElapsedRaw")
     assert {name: value for name, value in rows(local)[0].items() if name not in times} == {
-        "JobIDRaw": "1", "Cluster": "anvil-c", "User": "anna", "Account": "p1", "Partition": "north", "QOS": "normal",
-        "State": "FAILED", "AllocTRES": "billing=2,gres/gpu=2,node=1", "TimelimitRaw": "1", "NNodes": "1",
-        "ExitCode": "3:0", "NodeList": "n01"}
+        "JobIDRaw": "1",
+        "Cluster": "anvil-c",
+        "User": "anna",
+        "Account": "p1",
+        "Partition": "north",
+        "QOS": "normal",
+        "State": "FAILED",
+        "AllocTRES": "billing=2,gres/gpu=2,node=1",
+        "TimelimitRaw": "1",
+        "NNodes": "1",
+        "ExitCode": "3:0",
+        "NodeList": "n01",
+    }
     assert local.records(0) == local.records(0) and rows(local, since=int(time.time()) + 9) == []
 
 
@@ -129,8 +141,11 @@ def test_submissions_at_once_are_all_kept_under_their_own_numbers(local, tmp_pat
     scripts = sorted((local._spool.home(one.job) / "script").read_text() for one in local.jobs())
     assert scripts == [f"echo {name}{n}\n" for name in "abc" for n in range(5)]
     assert [one.job for one in local.jobs()] == [str(number) for number in range(1, 16)]
-    with local._spool.lock(), pytest.raises(ClusterError, match="another process has held the lock"), \
-            local._spool.lock(seconds=0.02):
+    with (
+        local._spool.lock(),
+        pytest.raises(ClusterError, match="another process has held the lock"),
+        local._spool.lock(seconds=0.02),
+    ):
         pass
 
 
@@ -232,10 +247,19 @@ def test_a_tape_answers_like_the_cluster_and_cannot_be_changed(local, tmp_path):
     record(local, tmp_path / "tape")
     tape = TapeCluster(tmp_path / "tape")
     assert (tape.observe(), tape.jobs(), tape.records(0), tape.output("1")) == (
-        local.observe(), local.jobs(), local.records(0), "on tape\n")
+        local.observe(),
+        local.jobs(),
+        local.records(0),
+        "on tape\n",
+    )
     tape.tick(0, Steering())
-    for attempt in (lambda: tape.submit(request()), lambda: tape.create([], []), lambda: tape.remove([]),
-                    lambda: tape.change([]), lambda: tape.cancel("1")):
+    for attempt in (
+        lambda: tape.submit(request()),
+        lambda: tape.create([], []),
+        lambda: tape.remove([]),
+        lambda: tape.change([]),
+        lambda: tape.cancel("1"),
+    ):
         with pytest.raises(ClusterError, match="a tape cannot be changed"):
             attempt()
     with pytest.raises(ClusterError, match=r"the tape has no such answer"):

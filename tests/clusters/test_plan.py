@@ -21,24 +21,31 @@ def seen(wanted: Desired, **values) -> Observed:
 
 
 def test_pools_and_projects_become_accounts():
-    projects = [Project("p2", "national", 119, 100, 200, members=("bruno", "anna"), nameless=("Chiara",)),
-                Project("p1", "eurohpc", 7200, 100, 200, suspended=True, members=("anna",))]
+    projects = [
+        Project("p2", "national", 119, 100, 200, members=("bruno", "anna"), nameless=("Chiara",)),
+        Project("p1", "eurohpc", 7200, 100, 200, suspended=True, members=("anna",)),
+    ]
     assert desired(SYSTEM, projects, 150) == Desired(
         (*POOLS, Account("p1", "eurohpc", gpu_minutes=120, open=False), Account("p2", "national", gpu_minutes=1)),
         (Member("anna", "p1"), Member("anna", "p2"), Member("bruno", "p2")),
-        ("p2: Chiara has no Unix name, so gets no access to the cluster yet; give the person one",))
+        ("p2: Chiara has no Unix name, so gets no access to the cluster yet; give the person one",),
+    )
 
 
-@pytest.mark.parametrize(("now", "is_open", "members"),
-                         [(99, False, 1), (100, True, 1), (199, True, 1), (200, False, 0)])
+@pytest.mark.parametrize(
+    ("now", "is_open", "members"), [(99, False, 1), (100, True, 1), (199, True, 1), (200, False, 0)]
+)
 def test_a_project_is_open_from_its_start_until_its_end(now, is_open, members):
     wanted = desired(SYSTEM, [Project("p1", "eurohpc", 60, 100, 200, members=("anna",), nameless=("Bo",))], now)
     assert (wanted.accounts[-1].open, len(wanted.members), len(wanted.warnings)) == (is_open, members, members)
 
 
 def test_impossible_projects_are_refused_all_at_once():
-    projects = [Project("eurohpc", "eurohpc", 1, 0, 1), Project("p1", "lunar", 1, 0, 1),
-                Project("p2", "national", -1, 0, 1)]
+    projects = [
+        Project("eurohpc", "eurohpc", 1, 0, 1),
+        Project("p1", "lunar", 1, 0, 1),
+        Project("p2", "national", -1, 0, 1),
+    ]
     with pytest.raises(BadInput) as refusal:
         desired(SYSTEM, projects, 0)
     assert [fault.split(":")[0] for fault in refusal.value.faults] == ["project eurohpc", "project p1", "project p2"]
@@ -46,15 +53,24 @@ def test_impossible_projects_are_refused_all_at_once():
 
 def test_the_difference_in_every_kind():
     wanted = Desired((Account("a", "root", 50), Account("p1", "a", gpu_minutes=10)), (Member("anna", "p1"),))
-    there = Observed("c", (Account("a", "root", 40), Account("old", "a"), Account("older", "a", open=False)),
-                     (Member("bo", "old"), Member("root", "root")), ("bench",))
+    there = Observed(
+        "c",
+        (Account("a", "root", 40), Account("old", "a"), Account("older", "a", open=False)),
+        (Member("bo", "old"), Member("root", "root")),
+        ("bench",),
+    )
     assert diff(wanted, there) == (
         Change("change", "account", "a", (("shares", 40, 50),)),
         Change("change", "account", "old", (("open", True, False),), removes=True),
-        Change("add", "account", "p1", (("parent", None, "a"), ("shares", None, 1), ("gpu_minutes", None, 10),
-                                        ("open", None, True))),
+        Change(
+            "add",
+            "account",
+            "p1",
+            (("parent", None, "a"), ("shares", None, 1), ("gpu_minutes", None, 10), ("open", None, True)),
+        ),
         Change("remove", "member", "old/bo", (("user", "bo", None), ("account", "old", None)), removes=True),
-        Change("add", "member", "p1/anna", (("user", None, "anna"), ("account", None, "p1"))))
+        Change("add", "member", "p1/anna", (("user", None, "anna"), ("account", None, "p1"))),
+    )
 
 
 def test_what_is_not_ours_is_left_alone_with_all_below_it():
@@ -71,7 +87,9 @@ def test_a_plan_in_words():
     wanted, there = desired(SYSTEM, projects, 1), Observed("anvil-c", accounts, (Member("bo", "p0"),), ("bench",))
     plan = make(wanted, there)
     assert plan.removals == 2
-    assert plan.as_text() == f"""\
+    assert (
+        plan.as_text()
+        == f"""\
 plan {plan.hash[:12]} for anvil-c: 1 account opened, 1 account made, still closed, 1 budget changed, \
 1 member gains access; 1 account closed, 1 member loses access; running jobs are left alone
 + account national: below root, shares 50, GPU-minutes unlimited, open yes
@@ -82,8 +100,13 @@ plan {plan.hash[:12]} for anvil-c: 1 account opened, 1 account made, still close
 + member  p1/anna
   without our mark, left alone: bench
 """
+    )
     assert plan.as_dict()["changes"][1] == {
-        "op": "change", "kind": "account", "name": "p0", "fields": {"open": [True, False]}}
+        "op": "change",
+        "kind": "account",
+        "name": "p0",
+        "fields": {"open": [True, False]},
+    }
     assert list(plan.as_dict()) == ["hash", "cluster", "radius", "changes", "warnings", "foreign"]
 
 
@@ -104,9 +127,17 @@ def test_the_hash_follows_what_matters_and_nothing_else():
 
 
 NAMES = st.sampled_from(["p1", "p2", "p3", "p4"])
-ACCOUNTS = st.dictionaries(NAMES, st.builds(
-    Account, name=st.just(""), parent=st.sampled_from(["eurohpc", "national"]), shares=st.integers(1, 3),
-    gpu_minutes=st.none() | st.integers(0, 3), open=st.booleans()))
+ACCOUNTS = st.dictionaries(
+    NAMES,
+    st.builds(
+        Account,
+        name=st.just(""),
+        parent=st.sampled_from(["eurohpc", "national"]),
+        shares=st.integers(1, 3),
+        gpu_minutes=st.none() | st.integers(0, 3),
+        open=st.booleans(),
+    ),
+)
 
 
 @st.composite

@@ -14,8 +14,15 @@ from schmelz.cluster.model import Account, Member, Steering
 from schmelz.faults import BadInput, Refused
 
 BY_GPU, BY_NODE = stage.machine(), stage.machine(charge="node")
-ACCOUNTS = {a.name: a for a in (Account("eurohpc", "root", 50), Account("national", "root", 50),
-                                Account("p1", "eurohpc"), Account("n1", "national"))}
+ACCOUNTS = {
+    a.name: a
+    for a in (
+        Account("eurohpc", "root", 50),
+        Account("national", "root", 50),
+        Account("p1", "eurohpc"),
+        Account("n1", "national"),
+    )
+}
 MEMBERS = {Member("anna", "p1"), Member("anna", "n1")}
 POOL_OF = {"p1": "eurohpc", "n1": "national"}
 
@@ -46,10 +53,16 @@ def test_no_two_running_jobs_share_a_slot_and_every_start_has_its_place(story, s
     held: dict[tuple[str, int], int] = {}
     for number, wave in enumerate(story):
         now = 2000 + 30 * number
-        entries = [replace(e, end=End("COMPLETED", 0, 0, e.launch.start + 45)) if e.launch and not e.end
-                   and e.launch.start + 45 <= now else e for e in entries]
-        entries += [entry(len(entries) + i, account, gpus=gpus, nodes=-(-gpus // 4), limit=limit)
-                    for i, (account, gpus, limit) in enumerate(wave)]
+        entries = [
+            replace(e, end=End("COMPLETED", 0, 0, e.launch.start + 45))
+            if e.launch and not e.end and e.launch.start + 45 <= now
+            else e
+            for e in entries
+        ]
+        entries += [
+            entry(len(entries) + i, account, gpus=gpus, nodes=-(-gpus // 4), limit=limit)
+            for i, (account, gpus, limit) in enumerate(wave)
+        ]
         before = entries
         entries = carried_out(entries, run(entries, system, now))
         assert run(entries, system, now) == Cycle((), ()), "after a cycle there is nothing left to start"
@@ -72,8 +85,7 @@ def test_slots_fill_started_nodes_and_spread_as_little_as_possible():
 
 def test_whole_nodes_where_nodes_are_charged():
     assert free_slots(BY_NODE, [{"n01": (0,)}])["north"] == {"n02": (0, 1, 2, 3)}
-    assert run([entry(1, gpus=1)], BY_NODE).launches == (
-        ("1", Launch("north", {"n01": (0, 1, 2, 3)}, 4, 2000, 1001)),)
+    assert run([entry(1, gpus=1)], BY_NODE).launches == (("1", Launch("north", {"n01": (0, 1, 2, 3)}, 4, 2000, 1001)),)
     assert [charged(BY_NODE, gpus, nodes) for gpus, nodes in ((1, 1), (5, 1), (1, 2))] == [4, 8, 8]
 
 
@@ -92,8 +104,16 @@ def test_the_budget_counts_running_jobs_whole_and_jobs_started_in_one_cycle():
     waiting = [entry(1, gpus=4, limit=60), entry(2, gpus=4, limit=60), entry(3, gpus=1, limit=60)]
     first = run(waiting, accounts=budget(7))
     assert [job for job, _ in first.launches] == ["1", "3"]
-    assert first.waits == (("2", Wait("the budget of p1 does not cover its time limit: it may need 4 GPU-minutes, "
-                                      "2 are left beside running jobs", None)),)
+    assert first.waits == (
+        (
+            "2",
+            Wait(
+                "the budget of p1 does not cover its time limit: it may need 4 GPU-minutes, "
+                "2 are left beside running jobs",
+                None,
+            ),
+        ),
+    )
     ended = [replace(e, end=End("COMPLETED", 0, 0, 2010)) if e.launch else e for e in carried_out(waiting, first)]
     second = run(ended, accounts=budget(7), now=2020)
     assert [(job, launch.start, launch.eligible) for job, launch in second.launches] == [("2", 2020, 2020)]
@@ -105,8 +125,10 @@ def test_who_waits_for_what_is_said_and_only_changes_are_told():
     closed = ACCOUNTS | {"n1": Account("n1", "national", open=False)}
     waiting = [*full, entry(3, gpus=2, site="south"), entry(4, "n1")]
     told = run(waiting, accounts=closed, members=MEMBERS - {Member("anna", "n1")})
-    assert dict(told.waits) == {"3": Wait("waits until 2 GPUs are free at south and it is its turn", 1003),
-                                "4": Wait("the account n1 is closed", None)}
+    assert dict(told.waits) == {
+        "3": Wait("waits until 2 GPUs are free at south and it is its turn", 1003),
+        "4": Wait("the account n1 is closed", None),
+    }
     again = carried_out(waiting, told)
     assert run(again, accounts=closed) == Cycle((), ())
     assert dict(run(again, now=2500).waits) == {"4": Wait("waits until 1 GPU is free and it is its turn", 2500)}
@@ -121,32 +143,46 @@ def test_a_place_is_never_given_before_its_last_job_ended():
     assert {(tuple(launch.slots), launch.start) for launch in launches.values()} == {(("n01",), 2007), (("n02",), 2000)}
 
 
-@pytest.mark.parametrize(("values", "faults"), [
-    ({"gpus": 0, "nodes": -1, "limit": 0}, [
-        "gpus: 0 is not possible; 1 or more", "nodes: -1 is not possible; 1 or more",
-        "limit: 0 is not possible; 1 or more"]),
-    ({"limit": 172801}, ["limit: 172801 s is too long; at most 172800 s"]),
-    ({"script": " \n"}, ["script: is empty; a program's text, best beginning with a line such as #!/bin/bash"]),
-    ({"script": "a\0b"}, ["script: contains a NUL byte; plain text"]),
-    ({"script": "\ud800"}, ["script: is not text; UTF-8 without lone surrogates"]),
-    ({"script": "é" * (SCRIPT_CAP // 2) + "x"}, [f"script: {SCRIPT_CAP + 1} bytes are too many; at most {SCRIPT_CAP}"]),
-])
+@pytest.mark.parametrize(
+    ("values", "faults"),
+    [
+        (
+            {"gpus": 0, "nodes": -1, "limit": 0},
+            [
+                "gpus: 0 is not possible; 1 or more",
+                "nodes: -1 is not possible; 1 or more",
+                "limit: 0 is not possible; 1 or more",
+            ],
+        ),
+        ({"limit": 172801}, ["limit: 172801 s is too long; at most 172800 s"]),
+        ({"script": " \n"}, ["script: is empty; a program's text, best beginning with a line such as #!/bin/bash"]),
+        ({"script": "a\0b"}, ["script: contains a NUL byte; plain text"]),
+        ({"script": "\ud800"}, ["script: is not text; UTF-8 without lone surrogates"]),
+        (
+            {"script": "é" * (SCRIPT_CAP // 2) + "x"},
+            [f"script: {SCRIPT_CAP + 1} bytes are too many; at most {SCRIPT_CAP}"],
+        ),
+    ],
+)
 def test_bad_requests(values, faults):
     with pytest.raises(BadInput) as refusal:
         check(stage.request(**values), BY_GPU)
     assert list(refusal.value.faults) == faults
 
 
-@pytest.mark.parametrize(("values", "because"), [
-    ({"account": "p9"}, "there is no account 'p9' on the cluster."),
-    ({"account": "shut"}, "the account shut is closed."),
-    ({"user": "franco"}, "franco is not a member of p1."),
-    ({"pool": "national"}, "p1 belongs to the pool eurohpc, not to 'national'."),
-    ({"site": "moon"}, "there is no site 'moon'. One of: north, south."),
-    ({"gpus": 5}, "5 GPUs do not fit on 1 nodes of 4 GPUs. 5 GPUs need 2 nodes."),
-    ({"gpus": 9, "nodes": 3}, "The largest possible job has 8 GPUs on 2 nodes, at north."),
-    ({"gpus": 4, "limit": 151}, "the job may need 11 GPU-minutes, which is more than the whole budget of p1, 10."),
-])
+@pytest.mark.parametrize(
+    ("values", "because"),
+    [
+        ({"account": "p9"}, "there is no account 'p9' on the cluster."),
+        ({"account": "shut"}, "the account shut is closed."),
+        ({"user": "franco"}, "franco is not a member of p1."),
+        ({"pool": "national"}, "p1 belongs to the pool eurohpc, not to 'national'."),
+        ({"site": "moon"}, "there is no site 'moon'. One of: north, south."),
+        ({"gpus": 5}, "5 GPUs do not fit on 1 nodes of 4 GPUs. 5 GPUs need 2 nodes."),
+        ({"gpus": 9, "nodes": 3}, "The largest possible job has 8 GPUs on 2 nodes, at north."),
+        ({"gpus": 4, "limit": 151}, "the job may need 11 GPU-minutes, which is more than the whole budget of p1, 10."),
+    ],
+)
 def test_refusals_say_because(values, because):
     accounts = budget(10) | {"shut": Account("shut", "eurohpc", open=False)}
     with pytest.raises(Refused) as refusal:

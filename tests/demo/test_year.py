@@ -22,7 +22,7 @@ from schmelz.policy.nodes import expand_nodes
 from schmelz.policy.schema import Factory, System
 from schmelz.rules.award import check_amount
 from schmelz.rules.eligibility import Answers, assess
-from schmelz.units import DAY, local_date, iso
+from schmelz.units import DAY, iso, local_date
 
 UNTIL = int(datetime.fromisoformat("2026-11-23T00:00:00+01:00").timestamp())
 
@@ -101,8 +101,9 @@ def test_applications_follow_the_policy_file(story: Told) -> None:
     for one in story.year.applications:
         mode, home = story.factory.mode(one.mode), homes[one.organisation]
         earlier = sum(name == home.name and decided < one.submitted for name, decided in awards)
-        answers = Answers(home.category, home.country, one.gpu_hours, one.months, home.founded,
-                          frozenset(mode.statements), 0, earlier)
+        answers = Answers(
+            home.category, home.country, one.gpu_hours, one.months, home.founded, frozenset(mode.statements), 0, earlier
+        )
         found = assess(story.factory, mode, story.system, answers, local_date(one.submitted, story.factory.zone).year)
         assert {f.rule: f.because for f in found if f.verdict != "yes"}.keys() <= {"open"}
         assert one.pool == mode.pool and bool(one.reason) == (one.outcome != "pending")
@@ -228,10 +229,16 @@ def test_a_factory_without_access_modes_has_a_quiet_year() -> None:
     assert run(factory, quiet).decode() == "|".join(HEADER) + "\n"
 
 
-@pytest.mark.parametrize(("names", "short"), [
-    (["a1"], "a1"), (["n01", "n02", "n03", "n07"], "n[01-03,07]"), (["n9", "n10", "n11"], "n9,n[10-11]"),
-    (["x", "y"], "x,y"), (["a1", "b1", "b2"], "a1,b[1-2]"),
-])
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["a1"], "a1"),
+        (["n01", "n02", "n03", "n07"], "n[01-03,07]"),
+        (["n9", "n10", "n11"], "n9,n[10-11]"),
+        (["x", "y"], "x,y"),
+        (["a1", "b1", "b2"], "a1,b[1-2]"),
+    ],
+)
 def test_node_lists_are_short_and_can_be_expanded(names: list[str], short: str) -> None:
     assert node_list(names) == short
     assert list(expand_nodes(short)) == names

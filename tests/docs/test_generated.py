@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from generated import PAGES, page
 
 DOCS = Path(__file__).parent.parent.parent / "docs"

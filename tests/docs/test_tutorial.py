@@ -38,8 +38,15 @@ def test_every_command_of_the_page(page: str, tmp_path: Path) -> None:
     env.pop("SCHMELZ_DATA")
     exports = ""
     for command, expected in _steps((ROOT / "docs" / page).read_text()):
-        done = subprocess.run(["bash", "-c", exports + command], cwd=tmp_path, env=env, text=True, timeout=180,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = subprocess.run(
+            ["bash", "-c", exports + command],
+            cwd=tmp_path,
+            env=env,
+            text=True,
+            timeout=180,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         if command.startswith("export "):
             exports += command + "\n"
         assert _fits(expected, done.stdout), f"$ {command}\n{done.stdout}\n--- expected\n" + "\n".join(expected)

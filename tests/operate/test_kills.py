@@ -41,21 +41,33 @@ class Portal:
     """A server in a process group of its own, and a browser-like client that stays signed in."""
 
     def __init__(self, data: Path) -> None:
-        self.env = {**os.environ, "SCHMELZ_DATA": str(data), "SCHMELZ_FACTORY": str(ROOT / "factory.toml"),
-                    "DJANGO_SETTINGS_MODULE": "schmelz.portal.settings", "PYTHONPATH": str(ROOT / "tests")}
+        self.env = {
+            **os.environ,
+            "SCHMELZ_DATA": str(data),
+            "SCHMELZ_FACTORY": str(ROOT / "factory.toml"),
+            "DJANGO_SETTINGS_MODULE": "schmelz.portal.settings",
+            "PYTHONPATH": str(ROOT / "tests"),
+        }
         self.port, self.log = _free_port(), data.parent / "up.log"
         self.cookies = http.cookiejar.CookieJar()
         self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
 
     def command(self, *words: str, code: int = 0) -> str:
-        done = subprocess.run([sys.executable, "-m", "schmelz.cli", *words], env=self.env, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [sys.executable, "-m", "schmelz.cli", *words], env=self.env, capture_output=True, text=True, timeout=120
+        )
         assert done.returncode == code, f"{words}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
     def start(self) -> None:
         with self.log.open("a") as log:
-            self.process = subprocess.Popen([sys.executable, "-m", "schmelz.cli", "up", "--port", str(self.port)], env=self.env,
-                                            stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "schmelz.cli", "up", "--port", str(self.port)],
+                env=self.env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
@@ -94,7 +106,9 @@ def _project(portal: Portal, tmp_path: Path) -> str:
     form = json.loads(portal.command("application", "form", "--mode", "playground"))
     form.update(title="Voice models", summary="Fine-tuning of open speech models.")
     (tmp_path / "form.json").write_text(json.dumps(form))
-    code = portal.command("--as", "anna", "application", "new", "--mode", "playground", "--from", str(tmp_path / "form.json"))
+    code = portal.command(
+        "--as", "anna", "application", "new", "--mode", "playground", "--from", str(tmp_path / "form.json")
+    )
     portal.command("--as", "signer0", "decision", "propose", code, "--gpu-hours", "5000", "--because", "fits")
     project = portal.command("--as", "signer1", "decision", "sign", code).split()[-1]
     portal.command("--as", "gilles", "apply")
@@ -133,13 +147,30 @@ def test_nothing_acknowledged_is_lost(portal: Portal, tmp_path: Path) -> None:
 def _work(portal: Portal, project: str, until: float, jobs: list[str], asked: list[str]) -> None:
     """Submit jobs and applications until the server is killed, from another process, at `until`."""
     wait = max(0.0, until - time.monotonic())
-    killer = subprocess.Popen([sys.executable, "-S", "-c", f"import os, time; time.sleep({wait}); os.killpg({portal.process.pid}, 9)"])
+    killer = subprocess.Popen(
+        [sys.executable, "-S", "-c", f"import os, time; time.sleep({wait}); os.killpg({portal.process.pid}, 9)"]
+    )
     try:
         while True:
-            jobs.append(portal.post(f"/projects/{project}/submit", f"/projects/{project}/submit", script="#!/bin/sh\ntrue\n",
-                                    gpus="1", minutes="2").rsplit("/", 1)[-1])
-            asked.append(portal.post("/calls/playground/apply", "/calls/playground/apply", title="Another one",
-                                     summary="Fine-tuning of open speech models.", gpu_hours="100", months="1").rsplit("/", 1)[-1])
+            jobs.append(
+                portal.post(
+                    f"/projects/{project}/submit",
+                    f"/projects/{project}/submit",
+                    script="#!/bin/sh\ntrue\n",
+                    gpus="1",
+                    minutes="2",
+                ).rsplit("/", 1)[-1]
+            )
+            asked.append(
+                portal.post(
+                    "/calls/playground/apply",
+                    "/calls/playground/apply",
+                    title="Another one",
+                    summary="Fine-tuning of open speech models.",
+                    gpu_hours="100",
+                    months="1",
+                ).rsplit("/", 1)[-1]
+            )
     except (OSError, http.client.HTTPException):
         pass
     finally:

@@ -34,8 +34,11 @@ def test_two_pools_have_an_open_first_come_mode_and_two_signers(factory_file: Pa
     factory = load(factory_file)
     system = next(s for s in factory.systems if s.cluster.backend == "local")
     for pool in system.pools[:2]:
-        open_modes = [m.id for m in factory.modes if m.pool == pool.id and system.id in m.systems
-                      and m.state == "open" and m.order == "first-in-first-out"]
+        open_modes = [
+            m.id
+            for m in factory.modes
+            if m.pool == pool.id and system.id in m.systems and m.state == "open" and m.order == "first-in-first-out"
+        ]
         assert open_modes
         assert len(set(pool.signers)) >= 2
     assert f"{system.operator}:operator" in factory.roles

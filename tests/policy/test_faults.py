@@ -10,8 +10,10 @@ import pytest
 from schmelz.policy.load import PolicyError, parse
 
 REAL = (Path(__file__).parent.parent.parent / "factory.toml").read_text(encoding="utf-8")
-CASES = [tuple(row[2:] for row in block.split("\n")[:3])
-         for block in (Path(__file__).parent / "faults.txt").read_text(encoding="utf-8").split("\n\n")[1:]]
+CASES = [
+    tuple(row[2:] for row in block.split("\n")[:3])
+    for block in (Path(__file__).parent / "faults.txt").read_text(encoding="utf-8").split("\n\n")[1:]
+]
 A_SIZE = "gpu_hours = { min = 1, default = 5_000, max = 5_000 }"
 
 
@@ -76,8 +78,10 @@ def test_node_hours_on_a_system_without_gpus() -> None:
 
 
 def test_maintenance_backwards_and_of_foreign_nodes() -> None:
-    window = ("[[systems.maintenance]]\nstart = 2027-03-09T18:00:00+01:00\nend = 2027-03-09T08:00:00+01:00\n"
-              'nodes = "mxb[126-127]"\nreason = "Cooling"\n\n')
+    window = (
+        "[[systems.maintenance]]\nstart = 2027-03-09T18:00:00+01:00\nend = 2027-03-09T08:00:00+01:00\n"
+        'nodes = "mxb[126-127]"\nreason = "Cooling"\n\n'
+    )
     text, line = edited("[systems.overhead]", window + "[systems.overhead]")
     where = "systems[0].maintenance[0]"
     assert faults(text) == (
@@ -89,24 +93,36 @@ def test_maintenance_backwards_and_of_foreign_nodes() -> None:
 
 def test_all_faults_at_once_in_the_order_of_the_lines() -> None:
     text = REAL
-    for old, new in (('country = "ES"', 'country = "es"'), ('operator = "luxprovide"', 'operator = "x"'),
-                     ("weight = 50  ", "weight = 51  "), ('partner = "list"', 'partner = "y"'),
-                     ("ledger = 120", "ledger = 0")):
+    for old, new in (
+        ('country = "ES"', 'country = "es"'),
+        ('operator = "luxprovide"', 'operator = "x"'),
+        ("weight = 50  ", "weight = 51  "),
+        ('partner = "list"', 'partner = "y"'),
+        ("ledger = 120", "ledger = 0"),
+    ):
         text = text.replace(old, new, 1)
     found = faults(text)
     assert [fault.split(": ")[1] for fault in found] == [
-        "network[0].country", "systems[0].operator", "systems[0].pools", "services[9].partner", "retention.ledger"]
+        "network[0].country",
+        "systems[0].operator",
+        "systems[0].pools",
+        "services[9].partner",
+        "retention.ledger",
+    ]
     lines = [int(fault.split(":")[1]) for fault in found]
     assert lines == sorted(lines)
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("[factory\n", ":1: is not TOML here (column 9): Expected ']' at the end of a table declaration"),
-    ("a = 1\na = 2\n", ":2: is not TOML here (column 6): a key or table stands here twice; keep one of them"),
-    ("a = \n", ":1: is not TOML here (column 5): no value that can be read; texts stand in quotes, lists in [ ]"),
-    ("a = 'x", ":1: is not TOML here: Expected \"'\""),
-    ("a = " + "[" * 5000, ": is not TOML that can be read: nested too deeply; a policy has few levels"),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[factory\n", ":1: is not TOML here (column 9): Expected ']' at the end of a table declaration"),
+        ("a = 1\na = 2\n", ":2: is not TOML here (column 6): a key or table stands here twice; keep one of them"),
+        ("a = \n", ":1: is not TOML here (column 5): no value that can be read; texts stand in quotes, lists in [ ]"),
+        ("a = 'x", ':1: is not TOML here: Expected "\'"'),
+        ("a = " + "[" * 5000, ": is not TOML that can be read: nested too deeply; a policy has few levels"),
+    ],
+)
 def test_syntax_fault_is_one_line(text: str, expected: str) -> None:
     assert faults(text) == (f"factory.toml{expected}",)
 
@@ -120,11 +136,19 @@ def test_a_list_is_not_short_because_its_rows_are_faulty() -> None:
     assert not [fault for fault in faults("[[systems]]\n[[sites]]\n") if "at least" in fault]
 
 
-@pytest.mark.parametrize("text", [
-    "systems = 3", "systems = [[1]]", "modes = [3]", "factory = []", "systems = [{ nodes = 3, pools = 4 }]",
-    "modes = [{ for = 1, systems = { a = 1 }, price = [] }]", 'systems = [{ nodes = { a = "x[" } }]',
-    "systems = [{ pools = [{ weight = 1e400 }], sharing = 3, cluster = [] }]",
-    'systems = [{ id = "a", nodes = { "[" = "x", "a.b" = "x" }, partitions = { "" = [1] } }]',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "systems = 3",
+        "systems = [[1]]",
+        "modes = [3]",
+        "factory = []",
+        "systems = [{ nodes = 3, pools = 4 }]",
+        "modes = [{ for = 1, systems = { a = 1 }, price = [] }]",
+        'systems = [{ nodes = { a = "x[" } }]',
+        "systems = [{ pools = [{ weight = 1e400 }], sharing = 3, cluster = [] }]",
+        'systems = [{ id = "a", nodes = { "[" = "x", "a.b" = "x" }, partitions = { "" = [1] } }]',
+    ],
+)
 def test_misshapen_tables_are_faults_not_crashes(text: str) -> None:
     assert all(fault.startswith("factory.toml:1: ") for fault in faults(text))

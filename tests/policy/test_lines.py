@@ -45,14 +45,36 @@ def paths(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | i
 def test_every_kind_of_key_has_its_line() -> None:
     lines = key_lines(TEXT)
     assert {path: lines[path] for path in paths(tomllib.loads(TEXT)) if path in lines} == {
-        ("top",): 2, ("quoted key",): 3, ("quoted key", "x y"): 3,
-        ("list",): 4, ("list", 0): 5, ("list", 1): 5, ("list", 2): 6, ("list", 2, "deep"): 6, ("list", 2, "deep", 0): 6,
-        ("list", 2, "deep", 1): 7, ("list", 2, "k.v"): 7, ("list", 2, "k.v", "z"): 7,
-        ("one", "two"): 11, ("one", "two", "date"): 12, ("one", "two", "a"): 13, ("one", "two", "a", "b"): 13,
-        ("one", "two", "a", "b", "c"): 13, ("rows",): 15, ("rows", 0): 15, ("rows", 0, "id"): 16,
-        ("rows", 0, "inner"): 17, ("rows", 0, "inner", "k"): 18, ("rows", 1): 19, ("rows", 1, "sub"): 20,
-        ("rows", 1, "sub", 0): 20, ("rows", 1, "sub", 0, "id"): 21, ("rows", 1, "sub", 1): 22,
-        ("rows", 1, "sub", 1, "id"): 23, ("rows", 1, "sub", 1, "table"): 24, ("rows", 1, "sub", 1, "table", "last"): 25,
+        ("top",): 2,
+        ("quoted key",): 3,
+        ("quoted key", "x y"): 3,
+        ("list",): 4,
+        ("list", 0): 5,
+        ("list", 1): 5,
+        ("list", 2): 6,
+        ("list", 2, "deep"): 6,
+        ("list", 2, "deep", 0): 6,
+        ("list", 2, "deep", 1): 7,
+        ("list", 2, "k.v"): 7,
+        ("list", 2, "k.v", "z"): 7,
+        ("one", "two"): 11,
+        ("one", "two", "date"): 12,
+        ("one", "two", "a"): 13,
+        ("one", "two", "a", "b"): 13,
+        ("one", "two", "a", "b", "c"): 13,
+        ("rows",): 15,
+        ("rows", 0): 15,
+        ("rows", 0, "id"): 16,
+        ("rows", 0, "inner"): 17,
+        ("rows", 0, "inner", "k"): 18,
+        ("rows", 1): 19,
+        ("rows", 1, "sub"): 20,
+        ("rows", 1, "sub", 0): 20,
+        ("rows", 1, "sub", 0, "id"): 21,
+        ("rows", 1, "sub", 1): 22,
+        ("rows", 1, "sub", 1, "id"): 23,
+        ("rows", 1, "sub", 1, "table"): 24,
+        ("rows", 1, "sub", 1, "table", "last"): 25,
     }
 
 
@@ -72,10 +94,14 @@ def test_every_key_of_a_real_file_is_found_in_its_line(factory_file: Path) -> No
 
 VALUES = st.recursive(
     st.sampled_from(["1", "-1.5e3", "true", "1979-05-27 07:32:00", "'[#'", '"\\"]"', '"""a\n]"""', "'''\n}''''"]),
-    lambda inner: st.lists(inner, max_size=3).map(lambda values: "[ # [\n" + ",\n".join(values) + "\n]")
-    | st.dictionaries(KEYS, inner, max_size=3).map(
-        lambda pairs: "{" + ", ".join(f"{key} = {value}" for key, value in pairs.items()) + "}"),
-    max_leaves=8)
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda values: "[ # [\n" + ",\n".join(values) + "\n]")
+        | st.dictionaries(KEYS, inner, max_size=3).map(
+            lambda pairs: "{" + ", ".join(f"{key} = {value}" for key, value in pairs.items()) + "}"
+        )
+    ),
+    max_leaves=8,
+)
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=4), st.lists(st.dictionaries(KEYS, VALUES, max_size=2), max_size=3))

@@ -9,21 +9,41 @@ PREFIXES = st.text(alphabet="abcxyz", min_size=1, max_size=4)
 RANGES = st.tuples(PREFIXES, st.integers(0, 999), st.integers(0, 40), st.integers(1, 4))
 
 
-@pytest.mark.parametrize(("text", "names"), [
-    ("mxb[001-003,7]", ("mxb001", "mxb002", "mxb003", "mxb7")),
-    ("a[8-11],b", ("a8", "a9", "a10", "a11", "b")),
-    ("a[08-10]-ib", ("a08-ib", "a09-ib", "a10-ib")),
-    ("dc1*,n1", ("n1",)),
-    ("", ()),
-])
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("mxb[001-003,7]", ("mxb001", "mxb002", "mxb003", "mxb7")),
+        ("a[8-11],b", ("a8", "a9", "a10", "a11", "b")),
+        ("a[08-10]-ib", ("a08-ib", "a09-ib", "a10-ib")),
+        ("dc1*,n1", ("n1",)),
+        ("", ()),
+    ],
+)
 def test_expansion(text: str, names: tuple[str, ...]) -> None:
     assert expand_nodes(text) == names
 
 
-@pytest.mark.parametrize("text", [
-    "a[", "a]", "a[]", "a[3-1]", "a[1-]", "a[x]", "a[1-2]b[3-4]", "a b", "a[1-2", "-a", "a[1,]", "a/b",
-    "a[\u0663]", "a[1\n]", "a[0-100000]", "a[1-99999],b[1-2]",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a[",
+        "a]",
+        "a[]",
+        "a[3-1]",
+        "a[1-]",
+        "a[x]",
+        "a[1-2]b[3-4]",
+        "a b",
+        "a[1-2",
+        "-a",
+        "a[1,]",
+        "a/b",
+        "a[\u0663]",
+        "a[1\n]",
+        "a[0-100000]",
+        "a[1-99999],b[1-2]",
+    ],
+)
 def test_nonsense_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not a node list|not a range|more than 100,000"):
         expand_nodes(text)
@@ -46,7 +66,8 @@ def test_a_range_names_each_of_its_numbers_once(parts: tuple[str, int, int, int]
 
 @given(st.lists(RANGES, min_size=1, max_size=4), PREFIXES, st.integers(0, 2000))
 def test_a_node_matches_exactly_when_the_list_names_it(
-        ranges: list[tuple[str, int, int, int]], prefix: str, number: int) -> None:
+    ranges: list[tuple[str, int, int, int]], prefix: str, number: int
+) -> None:
     text = ",".join(f"{p}[{first:0{width}d}-{first + more}]" for p, first, more, width in ranges)
     assert split_node_list(text) == tuple(text.split(","))
     assert all(node_matches(name, text) for name in expand_nodes(text))

@@ -30,10 +30,17 @@ def _award(cast, application, hours=None) -> Application:
 
 def test_application_is_kept_with_its_clock(cast, asked) -> None:
     kept = Application.objects.get()
-    assert (kept.state, kept.pool, kept.organisation, kept.due > kept.submitted) == ("submitted", cast.pool.id, "Quartz Voice", True)
+    assert (kept.state, kept.pool, kept.organisation, kept.due > kept.submitted) == (
+        "submitted",
+        cast.pool.id,
+        "Quartz Voice",
+        True,
+    )
     assert verdict(findings(cast.factory, kept)) == "yes"
     assert [a.code for a in inbox(cast.factory, cast.signers[0])] == [asked.code]
-    assert [inbox(cast.factory, p) for p in (cast.anna, cast.franco, cast.gilles, *cast.signers[1:])] == [[]] * (2 + len(cast.signers))
+    assert [inbox(cast.factory, p) for p in (cast.anna, cast.franco, cast.gilles, *cast.signers[1:])] == [[]] * (
+        2 + len(cast.signers)
+    )
 
 
 def test_award_becomes_a_project(cast, asked) -> None:
@@ -46,7 +53,11 @@ def test_award_becomes_a_project(cast, asked) -> None:
     assert [s.person.handle for s in Signature.objects.all()] == [s.handle for s in cast.signers]
     assert Letter.objects.filter(person=cast.anna, subject__startswith="Awarded").count() == 1
     assert [e.kind for e in story(f"application:{asked.code}")] == [
-        "application.submit", "application.propose", *["application.countersign"] * (len(cast.signers) - 2), "application.award"]
+        "application.submit",
+        "application.propose",
+        *["application.countersign"] * (len(cast.signers) - 2),
+        "application.award",
+    ]
 
 
 def test_the_chain_holds_and_breaks_when_touched(cast, asked) -> None:
@@ -59,6 +70,7 @@ def test_the_chain_holds_and_breaks_when_touched(cast, asked) -> None:
 
 def test_one_person_never_signs_twice(cast, asked) -> None:
     from schmelz.portal.people.models import Function
+
     Function.objects.bulk_create([Function(person=cast.signers[0], role=role) for role in cast.pool.signers[1:]])
     actions.propose(cast.factory, asked.code, cast.signers[0], gpu_hours=asked.gpu_hours, because="fits")
     with pytest.raises(Refused, match="second pair of eyes"):
@@ -78,6 +90,7 @@ def test_others_may_not_decide(cast, asked, who, act) -> None:
 
 def test_nobody_decides_about_their_own(cast) -> None:
     from schmelz.portal.people.models import Function
+
     own = actions.submit(cast.factory, mode_id=cast.mode.id, person=cast.anna, answers=cast.answers())
     Function.objects.create(person=cast.anna, role=cast.pool.signers[0])
     with pytest.raises(Refused, match="of their own"):
@@ -103,19 +116,34 @@ def test_withdrawal_is_the_applicants(cast, asked) -> None:
 
 
 def test_who_sees_an_application(cast, asked) -> None:
-    seen = {p.handle: list(visible_to(cast.factory, p).values_list("code", flat=True))
-            for p in (cast.anna, cast.bruno, cast.franco, cast.gilles, *cast.signers)}
+    seen = {
+        p.handle: list(visible_to(cast.factory, p).values_list("code", flat=True))
+        for p in (cast.anna, cast.bruno, cast.franco, cast.gilles, *cast.signers)
+    }
     assert [h for h, codes in seen.items() if codes] == ["anna", "gilles", *(s.handle for s in cast.signers)]
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    ({"gpu_hours": -5}, "gpu_hours"), ({"gpu_hours": 1.5}, "gpu_hours"), ({"gpu_hours": "many"}, "gpu_hours"),
-    ({"gpu_hours": True}, "gpu_hours"), ({"gpu_hours": 10**30}, "gpu_hours"), ({"months": 0}, "months"),
-    ({"title": ""}, "title"), ({"title": "a\nb\x00c"}, "title"), ({"title": "x" * 201}, "title"), ({"summary": "short"}, "summary"),
-    ({"category": "wizard"}, "category: 'wizard' is not known"), ({"country": "Luxembourg"}, "country"),
-    ({"system": "hal9000"}, "system: 'hal9000'"), ({"statements": ["peace"]}, "statements: 'peace'"),
-    ({"surprise": 1}, "surprise: is not a question"), ({"founded": "long ago"}, "founded"),
-])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"gpu_hours": -5}, "gpu_hours"),
+        ({"gpu_hours": 1.5}, "gpu_hours"),
+        ({"gpu_hours": "many"}, "gpu_hours"),
+        ({"gpu_hours": True}, "gpu_hours"),
+        ({"gpu_hours": 10**30}, "gpu_hours"),
+        ({"months": 0}, "months"),
+        ({"title": ""}, "title"),
+        ({"title": "a\nb\x00c"}, "title"),
+        ({"title": "x" * 201}, "title"),
+        ({"summary": "short"}, "summary"),
+        ({"category": "wizard"}, "category: 'wizard' is not known"),
+        ({"country": "Luxembourg"}, "country"),
+        ({"system": "hal9000"}, "system: 'hal9000'"),
+        ({"statements": ["peace"]}, "statements: 'peace'"),
+        ({"surprise": 1}, "surprise: is not a question"),
+        ({"founded": "long ago"}, "founded"),
+    ],
+)
 def test_bad_answers_are_refused_in_words(cast, changes, said) -> None:
     with pytest.raises(BadInput) as error:
         actions.submit(cast.factory, mode_id=cast.mode.id, person=cast.anna, answers=cast.answers(**changes))

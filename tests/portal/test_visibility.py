@@ -10,8 +10,10 @@ from schmelz.rules.permissions import Permission, may
 
 
 def _everybody(cast):
-    extra = [add_person(cast.factory, handle=f"x{n}", name="x", email="x@example.org", roles=(role,), demo=True)
-             for n, role in enumerate(cast.factory.roles)]
+    extra = [
+        add_person(cast.factory, handle=f"x{n}", name="x", email="x@example.org", roles=(role,), demo=True)
+        for n, role in enumerate(cast.factory.roles)
+    ]
     return [None, cast.anna, cast.bruno, cast.franco, cast.gilles, *cast.signers, *extra]
 
 
@@ -24,10 +26,16 @@ def test_lists_equal_the_permission_table(cast) -> None:
     add_member(cast.factory, Project.objects.get(), cast.franco, actor=cast.bruno)
     for person in _everybody(cast):
         shown = set(calls.visible_to(cast.factory, person))
-        allowed = {a for a in Application.objects.all()
-                   if may(Permission.APPLICATION_READ, calls.relations(cast.factory, person, a))}
+        allowed = {
+            a
+            for a in Application.objects.all()
+            if may(Permission.APPLICATION_READ, calls.relations(cast.factory, person, a))
+        }
         assert shown == allowed, person
         shown_projects = set(projects.visible_to(cast.factory, person))
-        allowed_projects = {p for p in Project.objects.all()
-                            if may(Permission.PROJECT_READ, projects.relations(cast.factory, person, p))}
+        allowed_projects = {
+            p
+            for p in Project.objects.all()
+            if may(Permission.PROJECT_READ, projects.relations(cast.factory, person, p))
+        }
         assert shown_projects == allowed_projects, person

@@ -22,8 +22,15 @@ HEADER = "JobIDRaw|Account|User|State|Submit|Eligible|Start|End|ElapsedRaw|Alloc
 
 def _event(seq: int, previous: str, project: str, pool: str) -> tuple[dict[str, object], str]:
     data = canonical({"pool": pool, "gpu_s": 360000, "start": 1, "end": 2 * 10**9})
-    event: dict[str, object] = {"seq": seq, "at": seq, "kind": "project.open", "subject": f"project:{project}", "actor": "",
-                                "because": "", "data": data}
+    event: dict[str, object] = {
+        "seq": seq,
+        "at": seq,
+        "kind": "project.open",
+        "subject": f"project:{project}",
+        "actor": "",
+        "because": "",
+        "data": data,
+    }
     return event, link(previous, event)
 
 
@@ -32,16 +39,29 @@ def facts(factory_file: Path) -> Facts:
     factory = load(factory_file)
     system = factory.systems[0]
     nodes = [name for names in system.node_names.values() for name in names]
-    lines = "".join(f"{n}|{account}|u{n}|COMPLETED|{s}|{s}|{s}|{s + 5000}|5000|gres/gpu=2|1|{nodes[n]}\n"
-                    for n, account in enumerate(("p1", "p2", "p1", "strangers")) for s in (1772000000 + n * 86400,))
+    lines = "".join(
+        f"{n}|{account}|u{n}|COMPLETED|{s}|{s}|{s}|{s + 5000}|5000|gres/gpu=2|1|{nodes[n]}\n"
+        for n, account in enumerate(("p1", "p2", "p1", "strangers"))
+        for s in (1772000000 + n * 86400,)
+    )
     pools = [p.id for p in system.pools]
-    projects = pl.DataFrame([("p1", system.id, pools[0], 360000, 1, 2 * 10**9, "m", "c", "LU", True),
-                             ("p2", system.id, pools[1], 360000, 1, 2 * 10**9, "m", "c", "LU", False)],
-                            schema=PROJECT_COLUMNS, orient="row")
+    projects = pl.DataFrame(
+        [
+            ("p1", system.id, pools[0], 360000, 1, 2 * 10**9, "m", "c", "LU", True),
+            ("p2", system.id, pools[1], 360000, 1, 2 * 10**9, "m", "c", "LU", False),
+        ],
+        schema=PROJECT_COLUMNS,
+        orient="row",
+    )
     first = _event(1, GENESIS, "p1", pools[0])
-    return Facts(factory=factory, projects=projects, as_of=1775000000, events=(first, _event(2, first[1], "p2", pools[1])),
-                 runs=read((HEADER + lines).encode(), system=system.id, cluster=system.cluster.name).runs,
-                 outages=(Outage(system.id, nodes[0], "down", 1772100000, 1772200000, None),))
+    return Facts(
+        factory=factory,
+        projects=projects,
+        as_of=1775000000,
+        events=(first, _event(2, first[1], "p2", pools[1])),
+        runs=read((HEADER + lines).encode(), system=system.id, cluster=system.cluster.name).runs,
+        outages=(Outage(system.id, nodes[0], "down", 1772100000, 1772200000, None),),
+    )
 
 
 @pytest.fixture
@@ -64,7 +84,7 @@ def _rows(path: Path, change: Callable[[list[list[str]]], list[list[str]]]) -> N
 def _cell(directory: Path, name: str, column: str, value: str) -> None:
     path = directory / name
     index = path.read_text().splitlines()[0].split(",").index(column)
-    _rows(path, lambda rows: [[*rows[0][:index], value, *rows[0][index + 1:]], *rows[1:]])
+    _rows(path, lambda rows: [[*rows[0][:index], value, *rows[0][index + 1 :]], *rows[1:]])
 
 
 def _swap_events(directory: Path) -> None:
@@ -75,12 +95,24 @@ def _swap_events(directory: Path) -> None:
 TAMPERINGS: dict[str, tuple[Callable[[Path], None], str]] = {
     "a changed second": (lambda d: _cell(d, "runs.csv", "elapsed", "5001"), "usage.csv"),
     "a dropped run": (lambda d: _rows(d / "runs.csv", lambda rows: rows[1:]), "usage.csv"),
-    "a doubled run": (lambda d: _rows(d / "runs.csv", lambda rows: [rows[0], *rows]), "runs.csv: job 0 stands there 2 times"),
+    "a doubled run": (
+        lambda d: _rows(d / "runs.csv", lambda rows: [rows[0], *rows]),
+        "runs.csv: job 0 stands there 2 times",
+    ),
     "a run given to another project": (lambda d: _cell(d, "runs.csv", "account", "p2"), "usage.csv"),
     "more GPUs": (lambda d: _cell(d, "runs.csv", "gpus", "4"), "usage.csv"),
-    "a project in the other pool": (lambda d: _cell(d, "projects.csv", "pool", "elsewhere"), "projects.csv: p1: pool is elsewhere"),
-    "a larger grant": (lambda d: _cell(d, "projects.csv", "grant_gpu_s", "999999"), "projects.csv: p1: grant_gpu_s is 999999"),
-    "a missing project": (lambda d: _rows(d / "projects.csv", lambda rows: rows[1:]), "projects.csv: p1: was awarded but is missing"),
+    "a project in the other pool": (
+        lambda d: _cell(d, "projects.csv", "pool", "elsewhere"),
+        "projects.csv: p1: pool is elsewhere",
+    ),
+    "a larger grant": (
+        lambda d: _cell(d, "projects.csv", "grant_gpu_s", "999999"),
+        "projects.csv: p1: grant_gpu_s is 999999",
+    ),
+    "a missing project": (
+        lambda d: _rows(d / "projects.csv", lambda rows: rows[1:]),
+        "projects.csv: p1: was awarded but is missing",
+    ),
     "a shorter outage": (lambda d: _cell(d, "outages.csv", "end", "1772150000"), "splits.json"),
     "events in another order": (_swap_events, "events.jsonl: line 1: the chain is broken"),
     "an invented claim": (lambda d: _cell(d, "usage.csv", "gpu_s", "1"), "usage.csv"),

@@ -9,24 +9,29 @@ from hypothesis import given, settings, strategies as st
 from schmelz.rules.clock import due, is_working_day, working_days_left
 
 ZONE = ZoneInfo("Europe/Luxembourg")
-HOLIDAYS = frozenset(date.fromisoformat(f"2026-{day}") for day in (
-    "01-01", "04-06", "05-01", "05-09", "05-14", "05-25", "06-23", "08-15", "11-01", "12-25", "12-26"))
+HOLIDAYS = frozenset(
+    date.fromisoformat(f"2026-{day}")
+    for day in ("01-01", "04-06", "05-01", "05-09", "05-14", "05-25", "06-23", "08-15", "11-01", "12-25", "12-26")
+)
 
 
 def at(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=ZONE).timestamp())
 
 
-@pytest.mark.parametrize(("start", "working_days", "end"), [
-    ("2026-11-23T09:00", 2, "2026-11-26T00:00"),    # Monday: Tuesday, Wednesday
-    ("2026-11-23T23:59", 2, "2026-11-26T00:00"),    # the hour of the day does not matter
-    ("2026-11-27T17:00", 2, "2026-12-02T00:00"),    # Friday: Monday, Tuesday
-    ("2026-11-28T12:00", 2, "2026-12-02T00:00"),    # Saturday: Monday, Tuesday as well
-    ("2026-04-03T12:00", 1, "2026-04-08T00:00"),    # Good Friday works, Easter Monday does not
-    ("2026-05-13T12:00", 1, "2026-05-16T00:00"),    # Ascension is a Thursday
-    ("2026-12-24T12:00", 1, "2026-12-29T00:00"),    # Christmas is a Friday, St Stephen a Saturday
-    ("2026-06-22T12:00", 0, "2026-06-23T00:00"),    # promised for today
-])
+@pytest.mark.parametrize(
+    ("start", "working_days", "end"),
+    [
+        ("2026-11-23T09:00", 2, "2026-11-26T00:00"),  # Monday: Tuesday, Wednesday
+        ("2026-11-23T23:59", 2, "2026-11-26T00:00"),  # the hour of the day does not matter
+        ("2026-11-27T17:00", 2, "2026-12-02T00:00"),  # Friday: Monday, Tuesday
+        ("2026-11-28T12:00", 2, "2026-12-02T00:00"),  # Saturday: Monday, Tuesday as well
+        ("2026-04-03T12:00", 1, "2026-04-08T00:00"),  # Good Friday works, Easter Monday does not
+        ("2026-05-13T12:00", 1, "2026-05-16T00:00"),  # Ascension is a Thursday
+        ("2026-12-24T12:00", 1, "2026-12-29T00:00"),  # Christmas is a Friday, St Stephen a Saturday
+        ("2026-06-22T12:00", 0, "2026-06-23T00:00"),  # promised for today
+    ],
+)
 def test_a_promise_is_kept_until_the_end_of_its_last_working_day(start: str, working_days: int, end: str) -> None:
     assert due(at(start), working_days, ZONE, HOLIDAYS) == at(end)
 
@@ -43,10 +48,19 @@ def test_days_of_23_and_25_hours_count_as_days() -> None:
     assert due(at("2026-10-23T12:00"), 1, ZONE, HOLIDAYS) - at("2026-10-24T00:00") == 3 * 86400 + 3600
 
 
-@pytest.mark.parametrize(("now", "left"), [
-    ("2026-11-23T09:00", 3), ("2026-11-25T09:00", 1), ("2026-11-26T09:00", 0), ("2026-11-26T23:59", 0),
-    ("2026-11-27T00:00", -1), ("2026-11-28T09:00", -1), ("2026-11-30T09:00", -2), ("2026-12-01T09:00", -3),
-])
+@pytest.mark.parametrize(
+    ("now", "left"),
+    [
+        ("2026-11-23T09:00", 3),
+        ("2026-11-25T09:00", 1),
+        ("2026-11-26T09:00", 0),
+        ("2026-11-26T23:59", 0),
+        ("2026-11-27T00:00", -1),
+        ("2026-11-28T09:00", -1),
+        ("2026-11-30T09:00", -2),
+        ("2026-12-01T09:00", -3),
+    ],
+)
 def test_days_left_and_days_overdue(now: str, left: int) -> None:
     assert working_days_left(at(now), at("2026-11-27T00:00"), ZONE, HOLIDAYS) == left
 

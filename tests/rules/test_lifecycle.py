@@ -16,9 +16,14 @@ def test_a_move_that_is_possible() -> None:
     assert transition(TABLE, "drop", "open") is DROP
 
 
-@pytest.mark.parametrize(("name", "state", "possible"), [
-    ("drop", "proposed", "sign"), ("burn", "open", "sign, drop"), ("sign", "signed", "nothing"),
-])
+@pytest.mark.parametrize(
+    ("name", "state", "possible"),
+    [
+        ("drop", "proposed", "sign"),
+        ("burn", "open", "sign, drop"),
+        ("sign", "signed", "nothing"),
+    ],
+)
 def test_a_move_that_is_not_says_what_is(name: str, state: str, possible: str) -> None:
     with pytest.raises(Refused) as refused:
         transition(TABLE, name, state)
@@ -27,5 +32,6 @@ def test_a_move_that_is_not_says_what_is(name: str, state: str, possible: str) -
 
 
 def test_the_diagram_has_an_arrow_for_every_move() -> None:
-    assert diagram(TABLE) == ("stateDiagram-v2\n    open --> signed: sign\n    proposed --> signed: sign\n"
-                              "    open --> dropped: drop")
+    assert diagram(TABLE) == (
+        "stateDiagram-v2\n    open --> signed: sign\n    proposed --> signed: sign\n    open --> dropped: drop"
+    )

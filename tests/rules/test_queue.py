@@ -28,12 +28,26 @@ def states(draw: st.DrawFn, floor: bool = True) -> State:
             ends = NOW + draw(st.integers(-3, 12))
             running.append(Running(f"r{number}", draw(st.sampled_from(POOLS)), gpus, site, ends))
     waiting = tuple(
-        Waiting(f"w{number}", draw(st.sampled_from(POOLS)), draw(st.integers(1, 14)), draw(st.integers(1, 12)),
-                tuple(draw(st.lists(st.sampled_from(SITES), min_size=1, max_size=2, unique=True))))
-        for number in range(draw(st.integers(0, 10))))
+        Waiting(
+            f"w{number}",
+            draw(st.sampled_from(POOLS)),
+            draw(st.integers(1, 14)),
+            draw(st.integers(1, 12)),
+            tuple(draw(st.lists(st.sampled_from(SITES), min_size=1, max_size=2, unique=True))),
+        )
+        for number in range(draw(st.integers(0, 10)))
+    )
     deficits = {pool: draw(st.integers(-20, 20)) for pool in POOLS}
-    return State(NOW, sum(installed.values()), free, waiting, tuple(running), deficits,
-                 draw(st.integers(0, 10)), draw(st.sampled_from((0, 25, 33))) if floor else 0)
+    return State(
+        NOW,
+        sum(installed.values()),
+        free,
+        waiting,
+        tuple(running),
+        deficits,
+        draw(st.integers(0, 10)),
+        draw(st.sampled_from((0, 25, 33))) if floor else 0,
+    )
 
 
 def after(state: State, starts: Iterable[Start]) -> State:
@@ -41,9 +55,12 @@ def after(state: State, starts: Iterable[Start]) -> State:
     jobs = {job.job: job for job in state.waiting}
     for start in starts:
         job = jobs.pop(start.job)
-        state = replace(state, waiting=tuple(w for w in state.waiting if w.job != job.job),
-                        free={**state.free, start.site: state.free[start.site] - job.gpus},
-                        running=(*state.running, Running(job.job, job.pool, job.gpus, start.site, NOW + job.limit)))
+        state = replace(
+            state,
+            waiting=tuple(w for w in state.waiting if w.job != job.job),
+            free={**state.free, start.site: state.free[start.site] - job.gpus},
+            running=(*state.running, Running(job.job, job.pool, job.gpus, start.site, NOW + job.limit)),
+        )
     return state
 
 

@@ -21,14 +21,31 @@ def system(charge: str = "node", **keys: Any) -> System:
     return make.factory(charge=charge, **keys).systems[0]
 
 
-def sim(machine: System, jobs: list[SimJob], outages: list[Outage] | None = None, period: Period = PERIOD,
-        factory: Factory | None = None) -> tuple[Placed, ...]:
+def sim(
+    machine: System,
+    jobs: list[SimJob],
+    outages: list[Outage] | None = None,
+    period: Period = PERIOD,
+    factory: Factory | None = None,
+) -> tuple[Placed, ...]:
     return simulate(machine, jobs, outages or [], period, (factory or make.factory()).zone)
 
 
 def job(number: int, nodes: int = 1, submit: int = 0, limit: int = 100, run: int = 100, **keys: Any) -> SimJob:
-    return SimJob(**{"job": str(number), "pool": "eurohpc", "project": "p", "submit": submit, "gpus": 4 * nodes,
-                     "nodes": nodes, "limit": limit, "run": run, "sites": SITES, **keys})
+    return SimJob(
+        **{
+            "job": str(number),
+            "pool": "eurohpc",
+            "project": "p",
+            "submit": submit,
+            "gpus": 4 * nodes,
+            "nodes": nodes,
+            "limit": limit,
+            "run": run,
+            "sites": SITES,
+            **keys,
+        }
+    )
 
 
 @st.composite
@@ -36,16 +53,32 @@ def jobs(draw: st.DrawFn, charge: str) -> list[SimJob]:
     made = []
     for number in range(draw(st.integers(0, 14))):
         nodes = draw(st.integers(1, 2))
-        made.append(job(number, nodes, draw(st.integers(0, 300)), draw(st.integers(1, 200)), draw(st.integers(1, 250)),
-                        gpus=4 * nodes if charge == "node" else draw(st.integers(1, 8)),
-                        pool=draw(st.sampled_from(("eurohpc", "national"))),
-                        sites=tuple(draw(st.lists(st.sampled_from(SITES), min_size=1, max_size=2, unique=True)))))
+        made.append(
+            job(
+                number,
+                nodes,
+                draw(st.integers(0, 300)),
+                draw(st.integers(1, 200)),
+                draw(st.integers(1, 250)),
+                gpus=4 * nodes if charge == "node" else draw(st.integers(1, 8)),
+                pool=draw(st.sampled_from(("eurohpc", "national"))),
+                sites=tuple(draw(st.lists(st.sampled_from(SITES), min_size=1, max_size=2, unique=True))),
+            )
+        )
     return made
 
 
-OUTAGES = st.lists(st.builds(
-    lambda site, nodes, start, length, announced: Outage(site, nodes, start, start + length, announced=announced),
-    st.sampled_from(SITES), st.integers(1, 2), st.integers(0, 300), st.integers(1, 200), st.booleans()), max_size=3)
+OUTAGES = st.lists(
+    st.builds(
+        lambda site, nodes, start, length, announced: Outage(site, nodes, start, start + length, announced=announced),
+        st.sampled_from(SITES),
+        st.integers(1, 2),
+        st.integers(0, 300),
+        st.integers(1, 200),
+        st.booleans(),
+    ),
+    max_size=3,
+)
 
 
 @pytest.mark.parametrize("charge", ["node", "gpu"])
@@ -79,8 +112,12 @@ def test_no_gpu_is_used_twice_and_every_run_is_as_its_job_says(charge: str) -> N
 
 def test_jobs_start_on_submission_or_when_room_comes_free() -> None:
     placed = sim(system(), [job(1, 2, run=50), job(2, 2), job(3, 2, submit=10), job(4, 1, submit=20)])
-    assert placed == (Placed("1", 0, 50, "north", ("n01", "n02")), Placed("2", 0, 100, "south", ("s01", "s02")),
-                      Placed("3", 50, 150, "north", ("n01", "n02")), Placed("4", 100, 200, "south", ("s01",)))
+    assert placed == (
+        Placed("1", 0, 50, "north", ("n01", "n02")),
+        Placed("2", 0, 100, "south", ("s01", "s02")),
+        Placed("3", 50, 150, "north", ("n01", "n02")),
+        Placed("4", 100, 200, "south", ("s01",)),
+    )
 
 
 def test_ends_come_before_submissions_of_the_same_instant() -> None:
@@ -104,7 +141,10 @@ def test_an_outage_takes_free_nodes_first_and_lets_jobs_go_on() -> None:
     todo = [job(1, 1, sites=("north",)), job(2, 1, 20, sites=("north",)), job(3, 2, 21, sites=("north",))]
     placed = sim(system(), todo, [Outage("north", 1, 10, 60)])
     assert [(run.job, run.start, run.nodes) for run in placed] == [
-        ("1", 0, ("n01",)), ("2", 60, ("n02",)), ("3", 160, ("n01", "n02"))]
+        ("1", 0, ("n01",)),
+        ("2", 60, ("n02",)),
+        ("3", 160, ("n01", "n02")),
+    ]
     placed = sim(system(), todo[:2], [Outage("north", ("n01",), 10, 500)])
     assert [(run.job, run.start, run.end) for run in placed] == [("1", 0, 100), ("2", 20, 120)]
 

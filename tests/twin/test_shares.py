@@ -15,10 +15,14 @@ def at(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=ZONE).timestamp())
 
 
-@pytest.mark.parametrize(("kind", "start", "end"), [
-    ("year", "2026-01-01", "2027-01-01"), ("quarter", "2026-10-01", "2027-01-01"),
-    ("month", "2026-12-01", "2027-01-01"),
-])
+@pytest.mark.parametrize(
+    ("kind", "start", "end"),
+    [
+        ("year", "2026-01-01", "2027-01-01"),
+        ("quarter", "2026-10-01", "2027-01-01"),
+        ("month", "2026-12-01", "2027-01-01"),
+    ],
+)
 def test_the_window_of_an_instant(kind: str, start: str, end: str) -> None:
     for instant in (at(f"{start}T00:00"), at("2026-12-31T23:59")):
         found = window(instant, kind, ZONE)

@@ -80,16 +80,20 @@ def show(code: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = Fal
     factory, person, application = ready.factory(), ready.person(), by_code(code)
     require(Permission.APPLICATION_READ, relations(factory, person, application), person.name)
     facts = _facts(application)
-    facts["eligibility"] = [{"rule": f.rule, "verdict": f.verdict, "because": f.because, "remedy": f.remedy}
-                            for f in findings(factory, application)]
+    facts["eligibility"] = [
+        {"rule": f.rule, "verdict": f.verdict, "because": f.because, "remedy": f.remedy}
+        for f in findings(factory, application)
+    ]
     if as_json:
         put_json(facts)
         return
     rows = [(key, value) for key, value in facts.items() if not isinstance(value, list)]
     put_table(("what", "value"), rows)
     put_table(("rule", "verdict", "because"), [(f["rule"], f["verdict"], f["because"]) for f in facts["eligibility"]])
-    put_table(("signed as", "by", "when", "because"),
-              [(s["role"], s["by"], s["at"], s["because"]) for s in facts["signatures"]])
+    put_table(
+        ("signed as", "by", "when", "because"),
+        [(s["role"], s["by"], s["at"], s["because"]) for s in facts["signatures"]],
+    )
 
 
 @applications.command("list")
@@ -102,8 +106,10 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         put_json([_facts(a) for a in found])
     else:
-        put_table(("id", "mode", "organisation", "GPU-hours", "state", "title"),
-                  [(a.code, a.mode, a.organisation, a.gpu_hours, a.state, a.title) for a in found])
+        put_table(
+            ("id", "mode", "organisation", "GPU-hours", "state", "title"),
+            [(a.code, a.mode, a.organisation, a.gpu_hours, a.state, a.title) for a in found],
+        )
 
 
 def _facts(application: "Application") -> dict[str, Any]:
@@ -111,14 +117,35 @@ def _facts(application: "Application") -> dict[str, Any]:
     from schmelz.portal.projects.models import Project
 
     a = application
-    project = Project.objects.filter(application=a.code).values_list("code", flat=True).first() if a.state == "awarded" else None
-    return {"id": a.code, "mode": a.mode, "system": a.system, "pool": a.pool, "title": a.title, "summary": a.summary,
-            "applicant": a.applicant.handle, "organisation": a.organisation, "category": a.category, "country": a.country,
-            "gpu_hours": a.gpu_hours, "months": a.months, "state": a.state, "waits_for": turn(ready.factory(), a),
-            "submitted": iso(a.submitted), "due": iso(a.due), "decided": iso(a.decided) if a.decided else None,
-            "award_gpu_hours": a.award_gpu_hours, "project": project,
-            "signatures": [{"role": s.role, "by": s.person.handle, "at": iso(s.at), "because": s.because}
-                           for s in a.signatures.all()]}
+    project = (
+        Project.objects.filter(application=a.code).values_list("code", flat=True).first()
+        if a.state == "awarded"
+        else None
+    )
+    return {
+        "id": a.code,
+        "mode": a.mode,
+        "system": a.system,
+        "pool": a.pool,
+        "title": a.title,
+        "summary": a.summary,
+        "applicant": a.applicant.handle,
+        "organisation": a.organisation,
+        "category": a.category,
+        "country": a.country,
+        "gpu_hours": a.gpu_hours,
+        "months": a.months,
+        "state": a.state,
+        "waits_for": turn(ready.factory(), a),
+        "submitted": iso(a.submitted),
+        "due": iso(a.due),
+        "decided": iso(a.decided) if a.decided else None,
+        "award_gpu_hours": a.award_gpu_hours,
+        "project": project,
+        "signatures": [
+            {"role": s.role, "by": s.person.handle, "at": iso(s.at), "because": s.because} for s in a.signatures.all()
+        ],
+    }
 
 
 @decisions.command("propose")

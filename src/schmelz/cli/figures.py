@@ -24,7 +24,9 @@ def register(app: typer.Typer) -> None:
 
 
 def meter(
-    source: Annotated[str | None, typer.Option("--from", metavar="FILE|-", help="`sacct -P` text, times in UTC; else the cluster.")] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="FILE|-", help="`sacct -P` text, times in UTC; else the cluster.")
+    ] = None,
     system: SystemOption = None,
     as_json: Json = False,
 ) -> None:
@@ -43,8 +45,13 @@ def meter(
         reading = metering.read_file(Path(source), which, person)
     else:
         reading = metering.read_cluster(which)
-    said = {"source": reading.source, "lines": reading.lines, "added": reading.added, "replaced": reading.replaced,
-            "quarantined": reading.quarantined}
+    said = {
+        "source": reading.source,
+        "lines": reading.lines,
+        "added": reading.added,
+        "replaced": reading.replaced,
+        "quarantined": reading.quarantined,
+    }
     for fault in reading.faults.all()[:20] if reading.pk and reading.quarantined else ():
         say(f"{reading.source}: line {fault.line}: {fault.reason}")
     put_json(said) if as_json else put_table(tuple(said), [tuple(said.values())])
@@ -61,7 +68,9 @@ def _day(name: str, text: str | None) -> date | None:
 
 
 def usage(
-    by: Annotated[str, typer.Option("--by", help="Any of pool,project,site,day, in the order wanted.")] = "pool,project,site,day",
+    by: Annotated[
+        str, typer.Option("--by", help="Any of pool,project,site,day, in the order wanted.")
+    ] = "pool,project,site,day",
     first: Annotated[str | None, typer.Option("--from", metavar="DATE", help="First day.")] = None,
     last: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last day, included.")] = None,
     as_json: Json = False,
@@ -90,7 +99,9 @@ def usage(
 
 def split(
     system: SystemOption = None,
-    window: Annotated[str | None, typer.Option("--window", help="2026, 2026-Q3, 2026-10, year, quarter or month.")] = None,
+    window: Annotated[
+        str | None, typer.Option("--window", help="2026, 2026-Q3, 2026-10, year, quarter or month.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Did each side get its half: supply, entitlement, use, borrowed and lent of a window so far."""
@@ -102,15 +113,28 @@ def split(
         put_json(figures)
         return
     say(f"{figures['system']}, window {figures['window']}; GPU-seconds")
-    put_table(("supply", "GPU-seconds"), [("installed", figures["installed_gpu_s"]), *figures["supply"].items(),
-                                          ("delivered", figures["delivered_gpu_s"])])
+    put_table(
+        ("supply", "GPU-seconds"),
+        [
+            ("installed", figures["installed_gpu_s"]),
+            *figures["supply"].items(),
+            ("delivered", figures["delivered_gpu_s"]),
+        ],
+    )
     columns = ("entitlement", "used", "own", "borrowed", "returned", "lent", "demand", "shortfall", "deficit")
-    put_table(("of pool", *(p["pool"] for p in figures["pools"])),
-              [("weight", *(p["weight"] for p in figures["pools"])),
-               *((c, *(p[f"{c}_gpu_s"] for p in figures["pools"])) for c in columns)])
+    put_table(
+        ("of pool", *(p["pool"] for p in figures["pools"])),
+        [
+            ("weight", *(p["weight"] for p in figures["pools"])),
+            *((c, *(p[f"{c}_gpu_s"] for p in figures["pools"])) for c in columns),
+        ],
+    )
     error = figures["share_error_ppm"]
-    say("share error: not defined while a pool asks for less than its share" if error is None
-        else f"share error: {error} ppm")
+    say(
+        "share error: not defined while a pool asks for less than its share"
+        if error is None
+        else f"share error: {error} ppm"
+    )
 
 
 def balance(project: Annotated[str, typer.Argument(help="The project.")], as_json: Json = False) -> None:

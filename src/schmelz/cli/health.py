@@ -58,7 +58,14 @@ def _data() -> list[Check]:
 
     data = Path(settings.DATA)
     free = shutil.disk_usage(data).free // 2**30
-    found = [Check("data", "ok" if free >= 1 else "stop", f"{data}: {free} GiB free", "" if free >= 1 else "free some disk space")]
+    found = [
+        Check(
+            "data",
+            "ok" if free >= 1 else "stop",
+            f"{data}: {free} GiB free",
+            "" if free >= 1 else "free some disk space",
+        )
+    ]
     if data.stat().st_mode & 0o077:
         found.append(Check("data rights", "warn", "other users may look into the data directory", f"chmod 700 {data}"))
     return found
@@ -83,13 +90,24 @@ def _cluster() -> list[Check]:
     found = []
     for system in running_systems():
         observed = backend(system).observe()
-        found.append(Check(f"cluster {system.id}", "ok", f"{system.cluster.backend}: {len(observed.accounts)} accounts of ours, "
-                           f"{len(observed.foreign)} of others"))
+        found.append(
+            Check(
+                f"cluster {system.id}",
+                "ok",
+                f"{system.cluster.backend}: {len(observed.accounts)} accounts of ours, "
+                f"{len(observed.foreign)} of others",
+            )
+        )
         if system.cluster.backend == "local":
             alone = os.geteuid() == 0
-            found.append(Check(f"isolation {system.id}", "ok" if alone else "warn",
-                               "jobs run as another user" if alone else "jobs run as this very user",
-                               "" if alone else "for trying out only: give the system a real cluster for work"))
+            found.append(
+                Check(
+                    f"isolation {system.id}",
+                    "ok" if alone else "warn",
+                    "jobs run as another user" if alone else "jobs run as this very user",
+                    "" if alone else "for trying out only: give the system a real cluster for work",
+                )
+            )
     return found or [Check("cluster", "warn", "no system of the factory has a cluster", "set systems.cluster.backend")]
 
 
@@ -97,8 +115,14 @@ def _duties() -> list[Check]:
     from schmelz.operate.loop import only_one
 
     with only_one() as free:
-        return [Check("duties", "warn" if free else "ok", "nobody runs them" if free else "running",
-                      "`schmelz up` runs them" if free else "")]
+        return [
+            Check(
+                "duties",
+                "warn" if free else "ok",
+                "nobody runs them" if free else "running",
+                "`schmelz up` runs them" if free else "",
+            )
+        ]
 
 
 def _mail() -> list[Check]:
@@ -108,7 +132,14 @@ def _mail() -> list[Check]:
     waiting = Letter.objects.filter(sent=None).count()
     where = relay()
     if where is None:
-        return [Check("mail", "warn", f"no relay; {waiting} letters wait in the outbox", "set SCHMELZ_MAIL=host:port to send them")]
+        return [
+            Check(
+                "mail",
+                "warn",
+                f"no relay; {waiting} letters wait in the outbox",
+                "set SCHMELZ_MAIL=host:port to send them",
+            )
+        ]
     return [Check("mail", "ok", f"relay {where[0]}:{where[1]}, {waiting} letters wait")]
 
 
@@ -120,11 +151,23 @@ def _records() -> list[Check]:
     last, bad = last_reading(), Quarantined.objects.count()
     if last is None:
         return [Check("records", "warn", "no job record was read yet", "`schmelz meter` reads them")]
-    return [Check("records", "warn" if bad else "ok", f"last read {iso(last.at)}, {bad} lines in quarantine",
-                  "look at the page Health" if bad else "")]
+    return [
+        Check(
+            "records",
+            "warn" if bad else "ok",
+            f"last read {iso(last.at)}, {bad} lines in quarantine",
+            "look at the page Health" if bad else "",
+        )
+    ]
 
 
 CHECKS: dict[str, Callable[[], list[Check]]] = {
-    "python": _python, "factory": _factory, "data": _data, "database": _database, "cluster": _cluster,
-    "duties": _duties, "mail": _mail, "records": _records,
+    "python": _python,
+    "factory": _factory,
+    "data": _data,
+    "database": _database,
+    "cluster": _cluster,
+    "duties": _duties,
+    "mail": _mail,
+    "records": _records,
 }

@@ -76,8 +76,10 @@ def _cycle() -> None:
                 cycle(system)
 
 
-def jobs(project: Annotated[str | None, typer.Option("--project", help="Of this project only.")] = None,
-         as_json: Json = False) -> None:
+def jobs(
+    project: Annotated[str | None, typer.Option("--project", help="Of this project only.")] = None,
+    as_json: Json = False,
+) -> None:
     """The jobs of your projects, newest first."""
     ready.portal()
     from schmelz.operate.cluster import list_jobs
@@ -86,13 +88,32 @@ def jobs(project: Annotated[str | None, typer.Option("--project", help="Of this 
     _cycle()
     found = list_jobs(person, project)
     if as_json:
-        put_json([{"job": j.job, "project": j.account, "user": j.user, "state": j.state, "gpus": j.gpus, "nodes": j.nodes,
-                   "limit_s": j.limit, "submitted": iso(j.submitted), "started": iso(j.started) if j.started else None,
-                   "ended": iso(j.ended) if j.ended else None, "site": j.site, "node_list": j.node_list,
-                   "reason": j.reason, "exit_code": j.exit_code} for j in found])
+        put_json(
+            [
+                {
+                    "job": j.job,
+                    "project": j.account,
+                    "user": j.user,
+                    "state": j.state,
+                    "gpus": j.gpus,
+                    "nodes": j.nodes,
+                    "limit_s": j.limit,
+                    "submitted": iso(j.submitted),
+                    "started": iso(j.started) if j.started else None,
+                    "ended": iso(j.ended) if j.ended else None,
+                    "site": j.site,
+                    "node_list": j.node_list,
+                    "reason": j.reason,
+                    "exit_code": j.exit_code,
+                }
+                for j in found
+            ]
+        )
     else:
-        put_table(("job", "project", "state", "GPUs", "site", "nodes", "why"),
-                  [(j.job, j.account, j.state, j.gpus, j.site, j.node_list, j.reason) for j in found])
+        put_table(
+            ("job", "project", "state", "GPUs", "site", "nodes", "why"),
+            [(j.job, j.account, j.state, j.gpus, j.site, j.node_list, j.reason) for j in found],
+        )
         if not found:
             say("no jobs yet; `schmelz submit SCRIPT --project P --gpus N` queues one")
 

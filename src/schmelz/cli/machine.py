@@ -32,7 +32,9 @@ def plan(system: SystemOption = None, as_json: Json = False) -> None:
 
 
 def apply(
-    plan_hash: Annotated[str | None, typer.Option("--plan", metavar="HASH", help="Refuse if the plan is another one.")] = None,
+    plan_hash: Annotated[
+        str | None, typer.Option("--plan", metavar="HASH", help="Refuse if the plan is another one.")
+    ] = None,
     allow_remove: Annotated[int, typer.Option("--allow-remove", min=0, help="How many removals are meant.")] = 0,
     system: SystemOption = None,
     as_json: Json = False,

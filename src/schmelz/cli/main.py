@@ -16,8 +16,13 @@ from schmelz.faults import BadInput, Refused
 
 GLOBAL_OPTIONS = ("--data", "--factory", "--as")
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
-                  help="Schmelz runs an AI Factory: from an application to a proof.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Schmelz runs an AI Factory: from an application to a proof.",
+)
 
 
 @app.callback()

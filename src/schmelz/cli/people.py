@@ -25,7 +25,9 @@ def add(
     name: Annotated[str, typer.Option("--name", help="The full name.")],
     email: Annotated[str, typer.Option("--email", help="The address for letters.")],
     unix: Annotated[str | None, typer.Option("--unix", help="The Unix user on the cluster.")] = None,
-    role: Annotated[list[str] | None, typer.Option("--role", help="A function, partner:function; may be repeated.")] = None,
+    role: Annotated[
+        list[str] | None, typer.Option("--role", help="A function, partner:function; may be repeated.")
+    ] = None,
     password: Annotated[bool, typer.Option("--password", help="Read a password from standard input.")] = False,
 ) -> None:
     """Add a person. Whoever owns the data directory may do this."""
@@ -33,8 +35,16 @@ def add(
     from schmelz.portal.people.actions import add_person
 
     secret = sys.stdin.readline().rstrip("\n") if password else None
-    person = add_person(ready.factory(), handle=handle, name=name, email=email, unix_name=unix, roles=role or (),
-                        password=secret, actor=ready.maybe_person())
+    person = add_person(
+        ready.factory(),
+        handle=handle,
+        name=name,
+        email=email,
+        unix_name=unix,
+        roles=role or (),
+        password=secret,
+        actor=ready.maybe_person(),
+    )
     put(person.handle)
 
 
@@ -44,12 +54,17 @@ def list_persons(as_json: Json = False) -> None:
     ready.portal()
     from schmelz.portal.people.models import Person
 
-    rows = [{"person": p.handle, "name": p.name, "unix": p.unix_name, "roles": [f.role for f in p.functions.all()]}
-            for p in Person.objects.filter(is_active=True).prefetch_related("functions")]
+    rows = [
+        {"person": p.handle, "name": p.name, "unix": p.unix_name, "roles": [f.role for f in p.functions.all()]}
+        for p in Person.objects.filter(is_active=True).prefetch_related("functions")
+    ]
     if as_json:
         put_json(rows)
     else:
-        put_table(("person", "name", "unix", "roles"), [(r["person"], r["name"], r["unix"], ", ".join(r["roles"] or ())) for r in rows])
+        put_table(
+            ("person", "name", "unix", "roles"),
+            [(r["person"], r["name"], r["unix"], ", ".join(r["roles"] or ())) for r in rows],
+        )
 
 
 @projects.command("list")
@@ -58,19 +73,33 @@ def list_projects(as_json: Json = False) -> None:
     ready.portal()
     from schmelz.portal.projects.queries import visible_to
 
-    rows = [{"project": p.code, "system": p.system, "pool": p.pool, "state": p.state, "grant_gpu_s": p.grant_gpu_s,
-             "start": iso(p.start), "end": iso(p.end), "title": p.title}
-            for p in visible_to(ready.factory(), ready.person())]
+    rows = [
+        {
+            "project": p.code,
+            "system": p.system,
+            "pool": p.pool,
+            "state": p.state,
+            "grant_gpu_s": p.grant_gpu_s,
+            "start": iso(p.start),
+            "end": iso(p.end),
+            "title": p.title,
+        }
+        for p in visible_to(ready.factory(), ready.person())
+    ]
     if as_json:
         put_json(rows)
     else:
-        put_table(("project", "pool", "state", "GPU-seconds", "until", "title"),
-                  [(r["project"], r["pool"], r["state"], r["grant_gpu_s"], r["end"], r["title"]) for r in rows])
+        put_table(
+            ("project", "pool", "state", "GPU-seconds", "until", "title"),
+            [(r["project"], r["pool"], r["state"], r["grant_gpu_s"], r["end"], r["title"]) for r in rows],
+        )
 
 
 @projects.command("add-member")
-def add_member(project: Annotated[str, typer.Argument(help="The project.")],
-               person: Annotated[str, typer.Argument(help="Who joins it.")]) -> None:
+def add_member(
+    project: Annotated[str, typer.Argument(help="The project.")],
+    person: Annotated[str, typer.Argument(help="Who joins it.")],
+) -> None:
     """Add a person to a project of yours; they reach the cluster with the next plan."""
     ready.portal()
     from schmelz.portal.people.queries import by_handle

@@ -25,8 +25,10 @@ def export(directory: Annotated[Path, typer.Argument(metavar="DIR")], as_json: J
     check_export(ready.maybe_person())
     facts = gather()
     head = write(facts, directory)
-    say(f"{facts.runs.height} runs, {facts.projects.height} projects, {len(facts.events)} events; "
-        f"check with: schmelz verify {directory} --head {head}")
+    say(
+        f"{facts.runs.height} runs, {facts.projects.height} projects, {len(facts.events)} events; "
+        f"check with: schmelz verify {directory} --head {head}"
+    )
     put_json({"head": head, "runs": facts.runs.height, "projects": facts.projects.height}) if as_json else put(head)
 
 

@@ -33,7 +33,9 @@ def _make_directory(data: Path) -> None:
         with (data / "migrate.lock").open("a"):
             pass
     except OSError as error:
-        raise BadInput(f"--data {data}: cannot be used ({error.strerror}); give a directory that you may write to") from None
+        raise BadInput(
+            f"--data {data}: cannot be used ({error.strerror}); give a directory that you may write to"
+        ) from None
 
 
 def _migrate(data: Path) -> None:
@@ -58,7 +60,9 @@ def _schema_version() -> str:
     """The migrations that this code has, and which database they were made for."""
     from schmelz import portal as room
 
-    names = sorted(str(p.relative_to(Path(room.__file__).parent)) for p in Path(room.__file__).parent.glob("*/migrations/0*.py"))
+    names = sorted(
+        str(p.relative_to(Path(room.__file__).parent)) for p in Path(room.__file__).parent.glob("*/migrations/0*.py")
+    )
     return "\n".join([os.environ.get("SCHMELZ_DATABASE", "sqlite"), *names])
 
 
@@ -105,6 +109,8 @@ def person() -> "Person":
     """Who acts. Raises Refused for a Unix user who is nobody here."""
     found = maybe_person()
     if found is None:
-        raise Refused(f"the Unix user {unix_user()} is mapped to no person.",
-                      "In demo data say --as PERSON; elsewhere an administrator runs `schmelz person add`.")
+        raise Refused(
+            f"the Unix user {unix_user()} is mapped to no person.",
+            "In demo data say --as PERSON; elsewhere an administrator runs `schmelz person add`.",
+        )
     return found

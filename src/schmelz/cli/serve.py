@@ -23,8 +23,10 @@ def register(app: typer.Typer) -> None:
     app.command("duties", hidden=True)(duties)
 
 
-def check(file: Annotated[Path | None, typer.Argument(help="The policy file; default: the factory's.")] = None,
-          as_json: Json = False) -> None:
+def check(
+    file: Annotated[Path | None, typer.Argument(help="The policy file; default: the factory's.")] = None,
+    as_json: Json = False,
+) -> None:
     """Validate a policy file, and say the factory aloud; --json prints the normalised factory."""
     from schmelz.policy.explain import describe
     from schmelz.policy.load import load, normalised
@@ -46,14 +48,18 @@ def up(
     server.check_engine(host)
     if with_demo:
         _fill_apart()
-    say(f"Schmelz serves {ready.factory().factory.name} on http://{'[' + host + ']' if ':' in host else host}:{port} "
-        "(Ctrl-C stops it)")
+    say(
+        f"Schmelz serves {ready.factory().factory.name} on http://{'[' + host + ']' if ':' in host else host}:{port} "
+        "(Ctrl-C stops it)"
+    )
     server.serve(host, port)
 
 
 def demo(
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same year.")] = 1,
-    until: Annotated[str | None, typer.Option("--until", metavar="DATE", help="The year ends as this day begins; default: today.")] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="DATE", help="The year ends as this day begins; default: today.")
+    ] = None,
 ) -> None:
     """Fill an empty factory with a believable year; the same seed and date give the same data."""
     ready.portal()
@@ -96,7 +102,9 @@ def _sign_ins() -> None:
         put_table(("sign in as", "password", "who"), rows)
 
 
-def duties(parent: Annotated[int | None, typer.Option("--parent", help="Stop when this process is gone.")] = None) -> None:
+def duties(
+    parent: Annotated[int | None, typer.Option("--parent", help="Stop when this process is gone.")] = None,
+) -> None:
     """Run the duties alone (the server does this by itself)."""
     ready.portal()
     from schmelz.operate.loop import run

@@ -34,7 +34,9 @@ def check_address(host: str, port: int) -> None:
             raise BadInput(f"--host: {host!r} is no address of this machine; write for example 127.0.0.1") from None
         except OSError as error:
             if time.monotonic() > deadline:
-                raise BadInput(f"--port: {host}:{port} cannot be used ({error.strerror}); choose another port") from None
+                raise BadInput(
+                    f"--port: {host}:{port} cannot be used ({error.strerror}); choose another port"
+                ) from None
             time.sleep(0.2)
 
 
@@ -45,8 +47,10 @@ def check_engine(host: str) -> None:
     address = socket.gethostbyname(host) if ":" not in host else host
     local = [system.id for system in running_systems() if system.cluster.backend == "local"]
     if local and not ipaddress.ip_address(address).is_loopback:
-        raise Refused(f"{', '.join(local)} runs jobs on this machine itself, so it is served on loopback only.",
-                      "Serve on 127.0.0.1, or give the system a real cluster (backend = \"slurm\").")
+        raise Refused(
+            f"{', '.join(local)} runs jobs on this machine itself, so it is served on loopback only.",
+            'Serve on 127.0.0.1, or give the system a real cluster (backend = "slurm").',
+        )
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -69,9 +73,18 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 def serve(host: str, port: int) -> None:
     """Serve until stopped."""
     bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    Server({"bind": bind, "workers": 2, "threads": 4, "worker_class": "gthread", "timeout": 60, "graceful_timeout": 5,
-            "loglevel": "warning", "when_ready": lambda _: threading.Thread(target=_keep_duties, daemon=True).start(),
-            }).run()
+    Server(
+        {
+            "bind": bind,
+            "workers": 2,
+            "threads": 4,
+            "worker_class": "gthread",
+            "timeout": 60,
+            "graceful_timeout": 5,
+            "loglevel": "warning",
+            "when_ready": lambda _: threading.Thread(target=_keep_duties, daemon=True).start(),
+        }
+    ).run()
 
 
 def _keep_duties() -> None:

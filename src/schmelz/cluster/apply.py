@@ -34,12 +34,17 @@ def apply(backend: Backend, desired: Desired, *, expected_hash: str | None = Non
 
 def _guard(plan: Plan, expected_hash: str | None, allow_remove: int) -> None:
     if expected_hash is not None and expected_hash != plan.hash:
-        raise Refused(f"the cluster or the decisions moved since plan {expected_hash[:12]} was made; "
-                      f"the plan is {plan.hash[:12]} now.", "Read the new plan and apply that one.")
+        raise Refused(
+            f"the cluster or the decisions moved since plan {expected_hash[:12]} was made; "
+            f"the plan is {plan.hash[:12]} now.",
+            "Read the new plan and apply that one.",
+        )
     if plan.removals > allow_remove:
-        raise Refused(f"the plan closes accounts or takes access away {plan.removals} times ({plan.radius}); "
-                      f"allowed are {allow_remove}.",
-                      f"If that is meant, allow it with --allow-remove {plan.removals}.")
+        raise Refused(
+            f"the plan closes accounts or takes access away {plan.removals} times ({plan.radius}); "
+            f"allowed are {allow_remove}.",
+            f"If that is meant, allow it with --allow-remove {plan.removals}.",
+        )
 
 
 def _carry_out(backend: Backend, plan: Plan) -> None:
@@ -51,8 +56,11 @@ def _carry_out(backend: Backend, plan: Plan) -> None:
         backend.create(accounts, members)
     if changed := _changed(plan):
         backend.change(changed)
-    if gone := [Member(m.user, m.account) for m in plan.observed.members
-                if ("member", f"{m.account}/{m.user}") in _names(plan, "remove")]:
+    if gone := [
+        Member(m.user, m.account)
+        for m in plan.observed.members
+        if ("member", f"{m.account}/{m.user}") in _names(plan, "remove")
+    ]:
         backend.remove(gone)
 
 

@@ -46,7 +46,9 @@ def desired(system: System, projects: Iterable[Project], now: int) -> Desired:
     members = {Member(user, project.id) for project in ordered if now < project.end for user in project.members}
     warnings = [
         f"{project.id}: {person} has no Unix name, so gets no access to the cluster yet; give the person one"
-        for project in ordered if now < project.end for person in sorted(project.nameless)
+        for project in ordered
+        if now < project.end
+        for person in sorted(project.nameless)
     ]
     return Desired((*sorted(pools.values()), *accounts), tuple(sorted(members)), tuple(warnings))
 
@@ -62,8 +64,9 @@ def _check(system: System, projects: Iterable[Project]) -> None:
     faults = []
     for project in projects:
         if project.pool not in pools:
-            faults.append(f"project {project.id}: pool {project.pool!r} has no share of {system.id}; "
-                          f"one of: {', '.join(pools)}")
+            faults.append(
+                f"project {project.id}: pool {project.pool!r} has no share of {system.id}; one of: {', '.join(pools)}"
+            )
         if project.id in taken:
             faults.append(f"project {project.id}: another account has this name; each project needs its own")
         if project.gpu_seconds < 0 or project.end < project.start:

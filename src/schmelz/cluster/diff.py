@@ -73,5 +73,6 @@ def _member_changes(wanted: list[Member], observed: Observed) -> Iterator[Change
 def _member(op: Literal["add", "remove"], member: Member, *, removes: bool) -> Change:
     def field(name: str, value: str) -> Field:
         return (name, value, None) if removes else (name, None, value)
+
     fields = (field("user", member.user), field("account", member.account))
     return Change(op, "member", f"{member.account}/{member.user}", fields, removes)

@@ -60,10 +60,18 @@ class Plan:
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as data for `--json`."""
-        changes = [{"op": c.op, "kind": c.kind, "name": c.name, "fields": {f: [old, new] for f, old, new in c.fields}}
-                   for c in self.changes]
-        return {"hash": self.hash, "cluster": self.cluster, "radius": self.radius, "changes": changes,
-                "warnings": list(self.warnings), "foreign": list(self.foreign)}
+        changes = [
+            {"op": c.op, "kind": c.kind, "name": c.name, "fields": {f: [old, new] for f, old, new in c.fields}}
+            for c in self.changes
+        ]
+        return {
+            "hash": self.hash,
+            "cluster": self.cluster,
+            "radius": self.radius,
+            "changes": changes,
+            "warnings": list(self.warnings),
+            "foreign": list(self.foreign),
+        }
 
     def as_text(self) -> str:
         """The plan for people: one line per change, + for new, ~ for changed, - for gone; a newline at the end."""
@@ -78,8 +86,11 @@ class Plan:
 def make(desired: Desired, observed: Observed) -> Plan:
     """The plan that leads from what stands on the cluster to what the decisions ask for."""
     blocked = sorted(unreachable(desired, observed))
-    warnings = tuple(f"{name}: an account of this name, or its parent, stands there without our mark; it is left alone "
-                     "until an operator marks or renames it" for name in blocked)
+    warnings = tuple(
+        f"{name}: an account of this name, or its parent, stands there without our mark; it is left alone "
+        "until an operator marks or renames it"
+        for name in blocked
+    )
     foreign = tuple(sorted(observed.foreign))
     return Plan(observed.cluster, diff(desired, observed), (*desired.warnings, *warnings), foreign, desired, observed)
 

@@ -29,16 +29,19 @@ def organisations(scene: Scene) -> tuple[Organisation, ...]:
     known = known_organisations(scene.factory, year)
     words = [head + tail for head in names.HEADS for tail in names.TAILS]
     scene.rng.shuffle(words)
-    made = [_organisation(scene, mode, word, year)
-            for mode, word in zip(cycle(offered(scene.factory)), words[: ORGANISATIONS - len(known)], strict=False)]
+    made = [
+        _organisation(scene, mode, word, year)
+        for mode, word in zip(cycle(offered(scene.factory)), words[: ORGANISATIONS - len(known)], strict=False)
+    ]
     return (*known, *made)
 
 
 def persons(scene: Scene, applying: Sequence[Organisation]) -> tuple[Person, ...]:
     """One to three persons of every organisation that applies."""
     taken = {name for person in people(scene.factory) for name in (person.handle, person.unix_name) if name}
-    return tuple(_person(scene, organisation, taken)
-                 for organisation in applying for _ in range(scene.rng.randint(1, 3)))
+    return tuple(
+        _person(scene, organisation, taken) for organisation in applying for _ in range(scene.rng.randint(1, 3))
+    )
 
 
 def _organisation(scene: Scene, mode: Mode, word: str, year: int) -> Organisation:
@@ -47,8 +50,9 @@ def _organisation(scene: Scene, mode: Mode, word: str, year: int) -> Organisatio
     category = rng.choices(audience, [2 if one.commercial else 3 for one in audience])[0]
     young = mode.limits.founded_within_years
     age = rng.randint(1, max(1, young - 1)) if young else rng.randint(3, 60)
-    return Organisation(rng.choice(_shapes(category)).format(word), _country(scene, mode), category.id, year - age,
-                        category.commercial)
+    return Organisation(
+        rng.choice(_shapes(category)).format(word), _country(scene, mode), category.id, year - age, category.commercial
+    )
 
 
 def _shapes(category: CategoryOfUser) -> Sequence[str]:

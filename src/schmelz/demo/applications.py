@@ -38,8 +38,11 @@ class Draft:
 def drafts(scene: Scene, organisations: Sequence[Organisation]) -> tuple[Draft, ...]:
     """All applications of the year with their sizes, in the order of submission."""
     made = _placed(scene, organisations)
-    sized = [draft for pool in scene.system.pools
-             for draft in _sized(scene, pool.weight, [draft for draft in made if draft.mode.pool == pool.id])]
+    sized = [
+        draft
+        for pool in scene.system.pools
+        for draft in _sized(scene, pool.weight, [draft for draft in made if draft.mode.pool == pool.id])
+    ]
     return tuple(sorted(sized, key=lambda draft: (draft.submitted, draft.organisation.name, draft.mode.id)))
 
 
@@ -50,8 +53,9 @@ def _placed(scene: Scene, organisations: Sequence[Organisation]) -> list[Draft]:
     """In the order of the wished starts, so that those who come later know who was there before."""
     made: list[Draft] = []
     for number, (wish, outcome, pool) in enumerate(sorted(_wishes(scene))):
-        usable = [mode for mode in offered(scene.factory) if mode.pool == pool
-                  and (outcome != "pending" or _is_simple(mode))]
+        usable = [
+            mode for mode in offered(scene.factory) if mode.pool == pool and (outcome != "pending" or _is_simple(mode))
+        ]
         turn = number % max(1, len(usable))
         for mode in usable[turn:] + usable[:turn]:
             if choices := _applicants(scene, mode, organisations, made):
@@ -77,12 +81,16 @@ def _is_simple(mode: Mode) -> bool:
     return mode.state == "open" and mode.order != "ranked" and not {"peer-review", "panel"} & set(mode.steps)
 
 
-def _applicants(scene: Scene, mode: Mode, organisations: Sequence[Organisation],
-                earlier: Sequence[Draft]) -> list[Organisation]:
+def _applicants(
+    scene: Scene, mode: Mode, organisations: Sequence[Organisation], earlier: Sequence[Draft]
+) -> list[Organisation]:
     """Who may apply in the mode now. Newcomers who were in a mode for newcomers are left out of all others."""
     awards = [draft for draft in earlier if draft.outcome == "awarded"]
-    fitting = [one for one in organisations[STORY:]
-               if _fits(scene, mode, one) and not _too_commercial(scene, mode, one, awards)]
+    fitting = [
+        one
+        for one in organisations[STORY:]
+        if _fits(scene, mode, one) and not _too_commercial(scene, mode, one, awards)
+    ]
     if mode.limits.first_award_only:
         known = {draft.organisation.name for draft in awards}
         return [one for one in fitting if one.name not in known]
@@ -94,9 +102,11 @@ def _applicants(scene: Scene, mode: Mode, organisations: Sequence[Organisation],
 
 def _fits(scene: Scene, mode: Mode, organisation: Organisation) -> bool:
     year, young = local_date(scene.period.end, scene.factory.zone).year, mode.limits.founded_within_years
-    return (organisation.category in mode.audience
-            and (not mode.regions or organisation.country in scene.factory.countries(mode.regions))
-            and (young is None or year - organisation.founded <= young))
+    return (
+        organisation.category in mode.audience
+        and (not mode.regions or organisation.country in scene.factory.countries(mode.regions))
+        and (young is None or year - organisation.founded <= young)
+    )
 
 
 def _too_commercial(scene: Scene, mode: Mode, organisation: Organisation, awards: Sequence[Draft]) -> bool:
@@ -207,9 +217,23 @@ def _application(scene: Scene, draft: Draft, code: str, persons: Sequence[Person
     title = f"{rng.choice(names.METHODS)} for {rng.choice(names.SUBJECTS)}"
     award = draft.gpu_hours if draft.outcome == "awarded" else None
     asked = draft.gpu_hours if award is None else _asked(scene, draft, award)
-    return Application(code, draft.mode.id, draft.mode.pool, scene.system.id, draft.organisation.name, applicant.handle,
-                       title, names.SUMMARY.format(title), asked, draft.months, draft.submitted, draft.outcome, award,
-                       _reason(scene, draft.outcome, asked == award), draft.decided)
+    return Application(
+        code,
+        draft.mode.id,
+        draft.mode.pool,
+        scene.system.id,
+        draft.organisation.name,
+        applicant.handle,
+        title,
+        names.SUMMARY.format(title),
+        asked,
+        draft.months,
+        draft.submitted,
+        draft.outcome,
+        award,
+        _reason(scene, draft.outcome, asked == award),
+        draft.decided,
+    )
 
 
 def _asked(scene: Scene, draft: Draft, award: int) -> int:

@@ -40,7 +40,9 @@ def fill(factory: Factory, *, seed: int, until: date | None, unix_user: str) -> 
     Raises Refused when the factory is not empty, BadInput for a day that has not begun.
     """
     if not is_empty():
-        raise Refused("this factory is not empty; demo data never mix with real ones.", "Give another directory by --data.")
+        raise Refused(
+            "this factory is not empty; demo data never mix with real ones.", "Give another directory by --data."
+        )
     moment = clock.now()
     today = local_date(moment, factory.zone)
     last = until or today
@@ -55,23 +57,48 @@ def fill(factory: Factory, *, seed: int, until: date | None, unix_user: str) -> 
             meter.read_text(run(factory, made), f"demo year, seed {seed}", factory.system(made.system))
             keep_outages((Outage(o.system, o.node, o.kind, o.start, o.end), o.reason) for o in made.node_outages())
     _apply(factory, made)
-    return {"organisations": len(made.organisations), "applications": len(made.applications),
-            "projects": len(made.projects), "jobs": len(made.jobs)}
+    return {
+        "organisations": len(made.organisations),
+        "applications": len(made.applications),
+        "projects": len(made.projects),
+        "jobs": len(made.jobs),
+    }
 
 
 def _people(factory: Factory, made: Year, unix_user: str) -> None:
     with clock.at(made.period.start):
-        homes = {o.name: Organisation.objects.create(name=o.name, country=o.country, category=o.category, founded=o.founded)
-                 for o in made.organisations}
+        homes = {
+            o.name: Organisation.objects.create(name=o.name, country=o.country, category=o.category, founded=o.founded)
+            for o in made.organisations
+        }
         for officer in story.people(factory):
-            add_person(factory, handle=officer.handle, name=officer.name, email=officer.email, roles=officer.roles, demo=True,
-                       organisation=homes.get(officer.organisation or ""), password=f"{officer.handle}-demo",
-                       unix_name=_unix(officer.handle, officer.unix_name, unix_user))
+            add_person(
+                factory,
+                handle=officer.handle,
+                name=officer.name,
+                email=officer.email,
+                roles=officer.roles,
+                demo=True,
+                organisation=homes.get(officer.organisation or ""),
+                password=f"{officer.handle}-demo",
+                unix_name=_unix(officer.handle, officer.unix_name, unix_user),
+            )
         unusable = make_password(None)
-        Person.objects.bulk_create([
-            Person(handle=p.handle, name=p.name, email=p.email, organisation=homes[p.organisation], unix_name=p.unix_name,
-                   demo=True, password=unusable) for p in made.persons
-            if not Person.objects.filter(handle=p.handle).exists()])
+        Person.objects.bulk_create(
+            [
+                Person(
+                    handle=p.handle,
+                    name=p.name,
+                    email=p.email,
+                    organisation=homes[p.organisation],
+                    unix_name=p.unix_name,
+                    demo=True,
+                    password=unusable,
+                )
+                for p in made.persons
+                if not Person.objects.filter(handle=p.handle).exists()
+            ]
+        )
 
 
 def _unix(handle: str, usual: str | None, unix_user: str) -> str | None:
@@ -94,8 +121,14 @@ def _decisions(factory: Factory, made: Year) -> None:
 
 def _submit(factory: Factory, application: Application) -> str:
     mode = factory.mode(application.mode)
-    answers = {"title": application.title, "summary": application.summary, "gpu_hours": application.gpu_hours,
-               "months": application.months, "system": application.system, "statements": list(mode.statements)}
+    answers = {
+        "title": application.title,
+        "summary": application.summary,
+        "gpu_hours": application.gpu_hours,
+        "months": application.months,
+        "system": application.system,
+        "statements": list(mode.statements),
+    }
     if mode.limits.inference_percent is not None:
         answers["inference_percent"] = mode.limits.inference_percent // 2
     person = by_handle(application.applicant)
@@ -116,7 +149,9 @@ def _decide(factory: Factory, application: Application, code: str, project: Proj
         calls.sign(factory, code, signer, start=project.start)
     opened = PortalProject.objects.get(application=code)
     if (opened.code, opened.end) != (project.code, project.end):
-        raise AssertionError(f"the year says {project.code} until {project.end}, the portal {opened.code} until {opened.end}")
+        raise AssertionError(
+            f"the year says {project.code} until {project.end}, the portal {opened.code} until {opened.end}"
+        )
     leader = by_handle(application.applicant)
     for handle in project.members[1:]:
         add_member(factory, opened, by_handle(handle), actor=leader)
@@ -134,5 +169,8 @@ def _apply(factory: Factory, made: Year) -> None:
 def sign_ins() -> list[tuple[str, str, str]]:
     """Handle, password and what they do, of the demo persons that can sign in."""
     rows = Person.objects.filter(demo=True).select_related("organisation").prefetch_related("functions")
-    return [(p.handle, f"{p.handle}-demo", ", ".join(f.role for f in p.functions.all()) or f"of {p.organisation}")
-            for p in rows if p.has_usable_password()]
+    return [
+        (p.handle, f"{p.handle}-demo", ", ".join(f.role for f in p.functions.all()) or f"of {p.organisation}")
+        for p in rows
+        if p.has_usable_password()
+    ]

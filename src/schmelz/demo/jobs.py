@@ -68,9 +68,13 @@ def _totals(scene: Scene) -> tuple[int, ...]:
 def _daily(scene: Scene, total: int, curve: Sequence[tuple[int, int]]) -> Iterator[tuple[Period, int]]:
     """Every day of the year with the GPU-seconds that are wanted on it; they add up to the total."""
     calendar = list(days(scene.period, scene.factory.zone))
-    weights = [_height(curve, 1000 * index // len(calendar)) * _season(day) * part.seconds
-               * (RUSH_PERCENT if index >= len(calendar) - RUSH_DAYS else 100)
-               for index, (day, part) in enumerate(calendar)]
+    weights = [
+        _height(curve, 1000 * index // len(calendar))
+        * _season(day)
+        * part.seconds
+        * (RUSH_PERCENT if index >= len(calendar) - RUSH_DAYS else 100)
+        for index, (day, part) in enumerate(calendar)
+    ]
     return zip((period for _, period in calendar), split_by_weight(total, weights), strict=True)
 
 
@@ -81,8 +85,10 @@ def _height(curve: Sequence[tuple[int, int]], at: int) -> int:
 
 
 def _season(day: date) -> int:
-    quiet = next((percent for m, d, until_m, until_d, percent in QUIET
-                  if (m, d) <= (day.month, day.day) <= (until_m, until_d)), 100)
+    quiet = next(
+        (percent for m, d, until_m, until_d, percent in QUIET if (m, d) <= (day.month, day.day) <= (until_m, until_d)),
+        100,
+    )
     return quiet * (WEEKEND_PERCENT if day.weekday() >= 5 else 100)
 
 
@@ -130,8 +136,18 @@ def _job(scene: Scene, budget: _Budget, day: Period) -> Job | None:
     if limit < SHORTEST:
         return None
     ending, run = _ending(scene, limit)
-    sim = SimJob("", budget.project.pool, budget.project.code, submit, gpus, nodes, limit, run, _sites(scene),
-                 latest=budget.project.end - limit)
+    sim = SimJob(
+        "",
+        budget.project.pool,
+        budget.project.code,
+        submit,
+        gpus,
+        nodes,
+        limit,
+        run,
+        _sites(scene),
+        latest=budget.project.end - limit,
+    )
     return Job(sim, scene.rng.choice(budget.users), ending)
 
 

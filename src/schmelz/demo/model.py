@@ -129,5 +129,9 @@ class Year:
 
     def node_outages(self) -> tuple[NodeOutage, ...]:
         """The outages node by node, in order."""
-        return tuple(NodeOutage(self.system, node, outage.kind, outage.start, outage.end, outage.reason)
-                     for outage in self.outages if not isinstance(outage.nodes, int) for node in outage.nodes)
+        return tuple(
+            NodeOutage(self.system, node, outage.kind, outage.start, outage.end, outage.reason)
+            for outage in self.outages
+            if not isinstance(outage.nodes, int)
+            for node in outage.nodes
+        )

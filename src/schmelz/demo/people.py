@@ -16,8 +16,21 @@ from schmelz.rules.texts import english
 
 FOUNDER, OUTSIDER, REVIEWER = "Fern & Furnace", "Tidewater Analytics", "Hillcrest University"
 OTHERS = (
-    "Hugo Weber", "Ines Duarte", "Jonas Becker", "Katrin Holm", "Leon Marchal", "Mila Novak", "Noah Visser",
-    "Olivia Berg", "Pavel Hruby", "Quentin Roux", "Rosa Molina", "Stefan Iliev", "Tilda Ek", "Ugo Ferri", "Vera Lang",
+    "Hugo Weber",
+    "Ines Duarte",
+    "Jonas Becker",
+    "Katrin Holm",
+    "Leon Marchal",
+    "Mila Novak",
+    "Noah Visser",
+    "Olivia Berg",
+    "Pavel Hruby",
+    "Quentin Roux",
+    "Rosa Molina",
+    "Stefan Iliev",
+    "Tilda Ek",
+    "Ugo Ferri",
+    "Vera Lang",
 )
 
 
@@ -37,9 +50,12 @@ def people(factory: Factory) -> tuple[DemoPerson, ...]:
     """Anna, Bruno, Chiara, Dario, Eva, Franco and Gilles, then one person for every role left, signers first."""
     roles = _held(factory)
     named = (
-        _person("Anna Weiler", FOUNDER, (), unix=True), _person("Bruno Costa", FOUNDER, (), unix=True),
-        _person("Chiara Riva", REVIEWER, roles["chiara"]), _person("Dario Klein", None, roles["dario"]),
-        _person("Eva Lindqvist", None, roles["eva"]), _person("Franco Moretti", OUTSIDER, (), unix=True),
+        _person("Anna Weiler", FOUNDER, (), unix=True),
+        _person("Bruno Costa", FOUNDER, (), unix=True),
+        _person("Chiara Riva", REVIEWER, roles["chiara"]),
+        _person("Dario Klein", None, roles["dario"]),
+        _person("Eva Lindqvist", None, roles["eva"]),
+        _person("Franco Moretti", OUTSIDER, (), unix=True),
         _person("Gilles Thill", None, roles["gilles"], unix=True),
     )
     given = {role for person in named for role in person.roles}
@@ -52,9 +68,11 @@ def organisations(factory: Factory, year: int) -> tuple[Organisation, ...]:
     """The organisations of Anna and Bruno (young), of Franco and of Chiara, in a year of the calendar."""
     home = home_country(factory)
     young, other, learned = _first_applicants(factory), factory.categories[-1], _learned(factory)
-    return (Organisation(FOUNDER, home, young.id, year - 2, young.commercial),
-            Organisation(OUTSIDER, home, other.id, year - 30, other.commercial),
-            Organisation(REVIEWER, home, learned.id, year - 90, learned.commercial))
+    return (
+        Organisation(FOUNDER, home, young.id, year - 2, young.commercial),
+        Organisation(OUTSIDER, home, other.id, year - 30, other.commercial),
+        Organisation(REVIEWER, home, learned.id, year - 90, learned.commercial),
+    )
 
 
 def home_country(factory: Factory) -> str:

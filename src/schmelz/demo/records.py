@@ -13,8 +13,25 @@ from schmelz.policy.schema import Factory, System
 from schmelz.twin.machine import Outage, Placed, simulate
 from schmelz.units import iso
 
-HEADER = ("JobIDRaw", "Cluster", "User", "Account", "Partition", "QOS", "State", "Submit", "Eligible", "Start", "End",
-          "ElapsedRaw", "TimelimitRaw", "AllocTRES", "NNodes", "ExitCode", "NodeList")
+HEADER = (
+    "JobIDRaw",
+    "Cluster",
+    "User",
+    "Account",
+    "Partition",
+    "QOS",
+    "State",
+    "Submit",
+    "Eligible",
+    "Start",
+    "End",
+    "ElapsedRaw",
+    "TimelimitRaw",
+    "AllocTRES",
+    "NNodes",
+    "ExitCode",
+    "NodeList",
+)
 EXIT_CODES = {"COMPLETED": "0:0", "FAILED": "1:0", "TIMEOUT": "0:0", "CANCELLED": "0:15"}
 FIRST_UID = 20_001
 
@@ -32,10 +49,13 @@ def run(factory: Factory, year: Year) -> bytes:
 def planned(system: System) -> tuple[Outage, ...]:
     """The maintenance windows of the policy file as outages."""
     return tuple(
-        Outage(site, away, int(window.start.timestamp()), int(window.end.timestamp()), "maintenance", True,
-               window.reason)
-        for window in system.maintenance for site, names in system.node_names.items()
-        if (away := tuple(name for name in names if node_matches(name, window.nodes))))
+        Outage(
+            site, away, int(window.start.timestamp()), int(window.end.timestamp()), "maintenance", True, window.reason
+        )
+        for window in system.maintenance
+        for site, names in system.node_names.items()
+        if (away := tuple(name for name in names if node_matches(name, window.nodes)))
+    )
 
 
 def _record(system: System, job: Job, placed: Placed | None, until: int, uid: int) -> tuple[str, ...]:
@@ -44,9 +64,25 @@ def _record(system: System, job: Job, placed: Placed | None, until: int, uid: in
     nodes = len(placed.nodes) if placed else job.sim.nodes
     tres = f"billing={job.sim.gpus},gres/gpu={job.sim.gpus},node={nodes}" if placed else ""
     submit = _time(job.sim.submit)
-    return (job.sim.job, system.cluster.name, job.user, job.sim.project, _partitions(system, sites), "normal", state,
-            submit, submit, start, end, str(elapsed), str(job.sim.limit // 60), tres, str(nodes),
-            EXIT_CODES.get(state.split()[0], "0:0"), node_list(placed.nodes) if placed else "None assigned")
+    return (
+        job.sim.job,
+        system.cluster.name,
+        job.user,
+        job.sim.project,
+        _partitions(system, sites),
+        "normal",
+        state,
+        submit,
+        submit,
+        start,
+        end,
+        str(elapsed),
+        str(job.sim.limit // 60),
+        tres,
+        str(nodes),
+        EXIT_CODES.get(state.split()[0], "0:0"),
+        node_list(placed.nodes) if placed else "None assigned",
+    )
 
 
 def _course(job: Job, placed: Placed | None, until: int, uid: int) -> tuple[str, str, str, int]:
@@ -72,7 +108,7 @@ def node_list(names: Sequence[str]) -> str:
     numbers: dict[tuple[str, int], list[str]] = {}
     for name in names:
         stem = name.rstrip("0123456789")
-        digits = name[len(stem):]
+        digits = name[len(stem) :]
         numbers.setdefault((stem, len(digits)), []).append(digits)
     return ",".join(_bracket(stem, digits) for (stem, _), digits in numbers.items())
 

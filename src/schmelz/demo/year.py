@@ -44,5 +44,7 @@ def outages(scene: Scene) -> tuple[Outage, ...]:
     maintenance = scene.period.start + MAINTENANCE_DAY * DAY + 7 * HOUR
     broken = scene.period.start + OUTAGE_DAY * DAY + 15 * HOUR
     away = names[first][: max(1, min(BROKEN_NODES, len(names[first]) // 4))]
-    return (Outage(last, names[last], maintenance, maintenance + 12 * HOUR, "maintenance", True, "Cooling is serviced"),
-            Outage(first, away, broken, broken + 2 * DAY, "down", False, "A power unit failed"))
+    return (
+        Outage(last, names[last], maintenance, maintenance + 12 * HOUR, "maintenance", True, "Cooling is serviced"),
+        Outage(first, away, broken, broken + 2 * DAY, "down", False, "A power unit failed"),
+    )

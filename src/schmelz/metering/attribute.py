@@ -25,8 +25,13 @@ _BRACKET = re.compile(r"([^\[\],]*)\[([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*
 _NUMBERED = re.compile(r"(.*?)([0-9]{1,9})([^0-9]*)")
 _FAR = 10**10
 PLACE_SCHEMA: dict[str, pl.DataType] = {
-    "system": pl.String(), "nodes": pl.String(), "partition": pl.String(), "site": pl.String(), "part": pl.Int64(),
-    "capacity": pl.Int64(), "weights": pl.List(pl.Int64()),
+    "system": pl.String(),
+    "nodes": pl.String(),
+    "partition": pl.String(),
+    "site": pl.String(),
+    "part": pl.Int64(),
+    "capacity": pl.Int64(),
+    "weights": pl.List(pl.Int64()),
 }
 
 
@@ -35,9 +40,11 @@ def attribute(runs: pl.DataFrame, factory: Factory, projects: Mapping[str, str])
     systems = {system.id: system for system in factory.systems}
     pools = _pools(runs, systems, projects)
     places = _places(runs, systems)
-    found = runs.with_columns(pl.col("account").alias("project")) \
-        .join(pools, on=["system", "account"], how="left", maintain_order="left") \
+    found = (
+        runs.with_columns(pl.col("account").alias("project"))
+        .join(pools, on=["system", "account"], how="left", maintain_order="left")
         .join(places, on=["system", "nodes", "partition"], how="left", maintain_order="left")
+    )
     held = pl.max_horizontal(0, pl.col("capacity") - pl.col("gpus")).alias("held_gpus")
     return _split_over_sites(found).with_columns(held).drop("capacity", "weights")
 
@@ -48,14 +55,22 @@ def pool_of(account: str, system: System, projects: Mapping[str, str]) -> str:
         return projects[account]
     if system.overhead and any(fnmatchcase(account, pattern) for pattern in system.overhead.accounts):
         return OVERHEAD
-    return next((pool.id for pool in system.pools if account == pool.account
-                 or any(fnmatchcase(account, pattern) for pattern in pool.accounts)), UNASSIGNED)
+    return next(
+        (
+            pool.id
+            for pool in system.pools
+            if account == pool.account or any(fnmatchcase(account, pattern) for pattern in pool.accounts)
+        ),
+        UNASSIGNED,
+    )
 
 
 def _pools(runs: pl.DataFrame, systems: Mapping[str, System], projects: Mapping[str, str]) -> pl.DataFrame:
     accounts = runs.select("system", "account").unique().rows()
-    rows = [(system, account, pool_of(account, systems[system], projects) if system in systems else UNASSIGNED)
-            for system, account in accounts]
+    rows = [
+        (system, account, pool_of(account, systems[system], projects) if system in systems else UNASSIGNED)
+        for system, account in accounts
+    ]
     return pl.DataFrame(rows, schema={"system": pl.String, "account": pl.String, "pool": pl.String}, orient="row")
 
 
@@ -80,8 +95,9 @@ class Places:
 
     def _of_stranger(self, node: str, partition: str) -> str:
         """The site of a node that is not installed by name: by the wildcards of the policy, else by its partition."""
-        return next((site for site, text in self.patterns if node_matches(node, text)), None) \
-            or self.of_partition(partition)
+        return next((site for site, text in self.patterns if node_matches(node, text)), None) or self.of_partition(
+            partition
+        )
 
     def of_partition(self, partition: str) -> str:
         """The site of a partition (of the first that is known, when a waiting job names several)."""
@@ -102,7 +118,6 @@ class Places:
             nodes.update(self.of_stranger(name, partition) for name in names if name not in self.site_of_node)
         order = [site for site in (*self.system.nodes, UNKNOWN) if nodes[site]]
         return [(site, nodes[site], installed[site]) for site in order] or [(self.of_partition(partition), 1, 0)]
-
 
     def _within_one_site(self, node_list: str) -> tuple[str, int, int] | None:
         """The answer for the usual list - one bracket, all of it installed at one site - without naming each node."""

@@ -22,12 +22,16 @@ def flows(frame: pl.DataFrame, weights: Mapping[str, int], carry: Mapping[str, i
     frame = frame.with_columns(
         *(pl.max_horizontal(0, -balance[pool]).alias(f"over:{pool}") for pool in pools),
         *(pl.max_horizontal(0, balance[pool]).alias(f"under:{pool}") for pool in pools),
-        *(_before(balance[pool] * pl.col("dt"), carry.get(pool, 0) * whole).alias(f"deficit:{pool}") for pool in pools))
+        *(_before(balance[pool] * pl.col("dt"), carry.get(pool, 0) * whole).alias(f"deficit:{pool}") for pool in pools),
+    )
     frame = frame.with_columns(over=_sum("over", pools), under=_sum("under", pools))
     frame = frame.with_columns(_cut(pools)).with_columns(over=pl.min_horizontal("over", "under"))
     frame = frame.with_columns(
-        pl.min_horizontal(pl.col(f"over:{pool}") * pl.col("dt"), pl.max_horizontal(0, f"deficit:{pool}"))
-        .alias(f"returned:{pool}") for pool in pools)
+        pl.min_horizontal(pl.col(f"over:{pool}") * pl.col("dt"), pl.max_horizontal(0, f"deficit:{pool}")).alias(
+            f"returned:{pool}"
+        )
+        for pool in pools
+    )
     return frame.with_columns(flow for pool in pools for flow in _parts(pool, whole))
 
 
@@ -42,12 +46,16 @@ def _sum(name: str, pools: Sequence[str]) -> pl.Expr:
 
 def _cut(pools: Sequence[str]) -> list[pl.Expr]:
     """Over of each pool, cut so that the sum is at most the sum of under: integers, by rounding the running sum."""
+
     def upto(number: int) -> pl.Expr:
         running = pl.sum_horizontal(pl.lit(0, pl.Int64), *(f"over:{pool}" for pool in pools[:number]))
         return running * pl.col("under") // pl.max_horizontal(1, "over")
+
     too_much = pl.col("over") > pl.col("under")
-    return [pl.when(too_much).then(upto(number + 1) - upto(number)).otherwise(f"over:{pool}").alias(f"over:{pool}")
-            for number, pool in enumerate(pools)]
+    return [
+        pl.when(too_much).then(upto(number + 1) - upto(number)).otherwise(f"over:{pool}").alias(f"over:{pool}")
+        for number, pool in enumerate(pools)
+    ]
 
 
 def _parts(pool: str, whole: int) -> tuple[pl.Expr, pl.Expr, pl.Expr]:

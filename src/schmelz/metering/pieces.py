@@ -12,34 +12,58 @@ import polars as pl
 from schmelz.units import Period, day_period, days
 
 PIECE_SCHEMA: dict[str, pl.DataType] = {
-    "day": pl.Date(), "pool": pl.String(), "project": pl.String(), "site": pl.String(), "system": pl.String(),
-    "gpu_s": pl.Int64(), "held_gpu_s": pl.Int64(), "started": pl.Int64(), "time_s": pl.Int64(),
+    "day": pl.Date(),
+    "pool": pl.String(),
+    "project": pl.String(),
+    "site": pl.String(),
+    "system": pl.String(),
+    "gpu_s": pl.Int64(),
+    "held_gpu_s": pl.Int64(),
+    "started": pl.Int64(),
+    "time_s": pl.Int64(),
 }
 
 
 def pieces(attributed: pl.DataFrame, zone: ZoneInfo, as_of: int) -> pl.DataFrame:
     """The pieces of all runs that began by `as_of`, in the order of the runs, then of the days."""
     runs = attributed.filter(pl.col("start") <= as_of).select(
-        "pool", "project", "site", "system", "part", "gpus", "held_gpus", "start",
-        pl.min_horizontal(pl.col("start") + pl.col("elapsed"), as_of).alias("stop"))
+        "pool",
+        "project",
+        "site",
+        "system",
+        "part",
+        "gpus",
+        "held_gpus",
+        "start",
+        pl.min_horizontal(pl.col("start") + pl.col("elapsed"), as_of).alias("stop"),
+    )
     if runs.is_empty():
         return pl.DataFrame(schema=PIECE_SCHEMA)
     calendar = list(days(Period(_edge(runs, "start", "min"), _edge(runs, "stop", "max") + 1), zone))
     starts = pl.Series("starts", [day_period(day, zone).start for day, _ in calendar])
     ends = pl.Series("ends", [day_period(day, zone).end for day, _ in calendar])
-    cut = runs.with_columns(
-        first=_index(starts, runs["start"]),
-        last=_index(starts, pl.select(pl.max_horizontal(runs["start"], runs["stop"] - 1)).to_series()),
-    ).with_columns(number=pl.int_ranges("first", pl.col("last") + 1)).explode("number")
+    cut = (
+        runs.with_columns(
+            first=_index(starts, runs["start"]),
+            last=_index(starts, pl.select(pl.max_horizontal(runs["start"], runs["stop"] - 1)).to_series()),
+        )
+        .with_columns(number=pl.int_ranges("first", pl.col("last") + 1))
+        .explode("number")
+    )
     begins = pl.max_horizontal(pl.col("start"), starts.gather(cut["number"]))
     stops = pl.min_horizontal(pl.col("stop"), ends.gather(cut["number"]))
     cut = cut.with_columns(time_s=stops - begins, day=pl.Series([day for day, _ in calendar]).gather(cut["number"]))
     return cut.select(
-        "day", "pool", "project", "site", "system",
+        "day",
+        "pool",
+        "project",
+        "site",
+        "system",
         (pl.col("gpus") * pl.col("time_s")).alias("gpu_s"),
         (pl.col("held_gpus") * pl.col("time_s")).alias("held_gpu_s"),
         ((pl.col("number") == pl.col("first")) & (pl.col("part") == 0)).cast(pl.Int64).alias("started"),
-        "time_s")
+        "time_s",
+    )
 
 
 def _edge(runs: pl.DataFrame, column: str, which: str) -> int:
@@ -48,4 +72,4 @@ def _edge(runs: pl.DataFrame, column: str, which: str) -> int:
 
 def _index(starts: pl.Series, moments: pl.Series) -> pl.Series:
     """The number of the day in which each moment lies."""
-    return (starts.search_sorted(moments, side="right").cast(pl.Int64) - 1)
+    return starts.search_sorted(moments, side="right").cast(pl.Int64) - 1

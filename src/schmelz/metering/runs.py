@@ -14,15 +14,40 @@ import polars as pl
 from schmelz.faults import BadInput
 
 RUN_SCHEMA: dict[str, pl.DataType] = {
-    "system": pl.String(), "cluster": pl.String(), "job": pl.String(),
-    "submit": pl.Int64(), "eligible": pl.Int64(), "start": pl.Int64(), "end": pl.Int64(),
-    "elapsed": pl.Int64(), "held_s": pl.Int64(), "gpus": pl.Int64(), "nnodes": pl.Int64(),
-    "nodes": pl.String(), "partition": pl.String(), "account": pl.String(), "user": pl.String(), "qos": pl.String(),
-    "state": pl.String(), "limit_s": pl.Int64(),
+    "system": pl.String(),
+    "cluster": pl.String(),
+    "job": pl.String(),
+    "submit": pl.Int64(),
+    "eligible": pl.Int64(),
+    "start": pl.Int64(),
+    "end": pl.Int64(),
+    "elapsed": pl.Int64(),
+    "held_s": pl.Int64(),
+    "gpus": pl.Int64(),
+    "nnodes": pl.Int64(),
+    "nodes": pl.String(),
+    "partition": pl.String(),
+    "account": pl.String(),
+    "user": pl.String(),
+    "qos": pl.String(),
+    "state": pl.String(),
+    "limit_s": pl.Int64(),
 }
 KEY = ("cluster", "job", "submit")
-OPEN_STATES = ("PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "RESIZING", "STOPPED", "SIGNALING", "COMPLETING",
-               "STAGE_OUT", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
+OPEN_STATES = (
+    "PENDING",
+    "CONFIGURING",
+    "RUNNING",
+    "SUSPENDED",
+    "RESIZING",
+    "STOPPED",
+    "SIGNALING",
+    "COMPLETING",
+    "STAGE_OUT",
+    "REQUEUE_HOLD",
+    "REQUEUE_FED",
+    "SPECIAL_EXIT",
+)
 
 
 class RecordError(BadInput):
@@ -44,8 +69,12 @@ def latest(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
         return pl.DataFrame(schema=RUN_SCHEMA)
     every = pl.concat(readings, rechunk=False)
     if _repeats(every):
-        every = every.with_columns(is_open().alias("open")).sort("open", descending=True, maintain_order=True) \
-            .unique(KEY, keep="last", maintain_order=True).drop("open")
+        every = (
+            every.with_columns(is_open().alias("open"))
+            .sort("open", descending=True, maintain_order=True)
+            .unique(KEY, keep="last", maintain_order=True)
+            .drop("open")
+        )
     return every.sort(KEY)
 
 

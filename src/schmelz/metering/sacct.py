@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from schmelz.metering.runs import RUN_SCHEMA, RecordError, is_open
+from schmelz.metering.tres import gpus_of
 
 JOB = ("JobIDRaw", "JobID")
 ELAPSED = ("ElapsedRaw", "Elapsed")
@@ -64,7 +65,7 @@ def read(source: bytes, *, system: str, cluster: str) -> Reading:
 
 
 def _header(source: bytes) -> list[str]:
-    first = source[:source.find(b"\n") if b"\n" in source else None].removeprefix(b"\xef\xbb\xbf")
+    first = source[: source.find(b"\n") if b"\n" in source else None].removeprefix(b"\xef\xbb\xbf")
     names = first.decode("utf-8", "replace").strip().split("|")
     columns = [name if name and name not in names[:i] else f"column {i + 1}" for i, name in enumerate(names)]
     missing = [" or ".join(choice) for choice in REQUIRED if not set(choice) & set(columns)]
@@ -93,9 +94,18 @@ def _clean_table(source: bytes, columns: Sequence[str]) -> pl.DataFrame | None:
     if b"\0" in source or b"\r" in source:
         return None
     try:
-        table = pl.read_csv(source, separator="|", quote_char=None, has_header=False, skip_lines=1, schema=schema,
-                            row_index_name="line", row_index_offset=2, empty_string_is_null=False,
-                            extra_columns="raise")
+        table = pl.read_csv(
+            source,
+            separator="|",
+            quote_char=None,
+            has_header=False,
+            skip_lines=1,
+            schema=schema,
+            row_index_name="line",
+            row_index_offset=2,
+            empty_string_is_null=False,
+            extra_columns="raise",
+        )
     except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
         return None
     # no line has more fields than columns, and one with fewer ends in an empty field: then the separators are counted
@@ -126,7 +136,7 @@ def _without_name(raw: bytes, columns: Sequence[str]) -> str:
     """A damaged line as text: up to the job's name, wherever that ends."""
     text = raw.decode("utf-8", "replace").replace("\0", "\ufffd")
     if "JobName" in columns:
-        text = "|".join([*text.split("|")[:columns.index("JobName")], "..."])
+        text = "|".join([*text.split("|")[: columns.index("JobName")], "..."])
     return text[:SHOWN]
 
 
@@ -223,23 +233,13 @@ def _first_word(texts: pl.Series) -> pl.Series:
     return texts.scatter(longer.arg_true(), texts.filter(longer).str.extract(r"^(\S*)")) if longer.any() else texts
 
 
-def gpus_of(tres: str) -> int | None:
-    """GPUs of a TRES text such as `cpu=72,gres/gpu:h200=4,gres/gpu=4`; None when a count is no number."""
-    untyped, typed = None, 0
-    for part in tres.split(","):
-        name, _, count = part.partition("=")
-        if name == "gres/gpu" or name.startswith("gres/gpu:"):
-            if not count.isascii() or not count.isdigit():
-                return None
-            untyped, typed = (int(count), typed) if name == "gres/gpu" else (untyped, typed + int(count))
-    return typed if untyped is None else untyped
-
-
 def _each(text: pl.Expr, parse: Callable[[str], int | None], dtype: pl.DataType) -> pl.Expr:
     """`parse` of every text, called once for each distinct one."""
+
     def parsed(texts: pl.Series) -> pl.Series:
         distinct = texts.unique().to_list()
         return texts.replace_strict(distinct, [parse(one) for one in distinct], default=None, return_dtype=dtype)
+
     return text.map_batches(parsed, return_dtype=dtype)
 
 
@@ -273,8 +273,10 @@ def _outside(name: str, most: int) -> pl.Expr:
 
 def _quarantined(values: pl.DataFrame) -> list[Fault]:
     told = ("job", "account", "state", *TIMES, "Elapsed", "AllocTRES", "nodes")
-    reason = pl.coalesce(pl.when(condition).then(pl.format("{}, not '{}'", pl.lit(reason), pl.col(shown).str.head(60)))
-                         for condition, reason, shown in _faults())
+    reason = pl.coalesce(
+        pl.when(condition).then(pl.format("{}, not '{}'", pl.lit(reason), pl.col(shown).str.head(60)))
+        for condition, reason, shown in _faults()
+    )
     rows = values.select("line", reason.alias("reason"), pl.concat_str(told, separator="|").alias("text"))
     return [Fault(line, why, text[:SHOWN]) for line, why, text in rows.iter_rows()]
 
@@ -283,7 +285,8 @@ def _runs(values: pl.DataFrame, system: str, cluster: str) -> pl.DataFrame:
     held = pl.when(pl.col("end").is_null()).then(pl.col("elapsed")).otherwise(pl.col("end") - pl.col("start"))
     named = pl.when(pl.col("cluster") == "").then(pl.lit(cluster)).otherwise(pl.col("cluster"))
     return values.with_columns(
-        pl.lit(system).alias("system"), named.alias("cluster"),
+        pl.lit(system).alias("system"),
+        named.alias("cluster"),
         pl.when(pl.col("start").is_null()).then(0).otherwise(held).alias("held_s"),
         pl.when(is_open()).then(None).otherwise(pl.col("end")).alias("end"),
     ).select(pl.col(name).cast(dtype) for name, dtype in RUN_SCHEMA.items())

@@ -21,17 +21,35 @@ from schmelz.units import Period, days
 LINES = tuple(field.name for field in fields(Supply))
 
 
-def segments(system: System, zone: ZoneInfo, runs: pl.DataFrame, outages: Sequence[Outage],
-             span: Period) -> pl.DataFrame:
+def segments(
+    system: System, zone: ZoneInfo, runs: pl.DataFrame, outages: Sequence[Outage], span: Period
+) -> pl.DataFrame:
     """The segments of `span`, in the order of time. `runs` are attributed runs of this system."""
     where, midnights = sites(system, runs), _days(span, zone)
-    lines = list(dict.fromkeys([
-        *(f"{line}@{site}" for site in where for line in ("used", "held", *away_lines(system))),
-        *(f"use:{pool}" for pool in (*_pools(system), OVERHEAD)), *(f"wait:{pool}" for pool in _pools(system))]))
-    frame = _side_by_side([midnights, _of_runs(system, runs, where, span), _waits(system, runs, span),
-                           away(system, runs, (*outages, *planned(system, zone)), span)], lines, span)
-    frame = frame.with_columns(pl.col(lines).cum_sum(), pl.col("day").forward_fill(),
-                               dt=pl.col("t").shift(-1, fill_value=span.end) - pl.col("t"))
+    lines = list(
+        dict.fromkeys(
+            [
+                *(f"{line}@{site}" for site in where for line in ("used", "held", *away_lines(system))),
+                *(f"use:{pool}" for pool in (*_pools(system), OVERHEAD)),
+                *(f"wait:{pool}" for pool in _pools(system)),
+            ]
+        )
+    )
+    frame = _side_by_side(
+        [
+            midnights,
+            _of_runs(system, runs, where, span),
+            _waits(system, runs, span),
+            away(system, runs, (*outages, *planned(system, zone)), span),
+        ],
+        lines,
+        span,
+    )
+    frame = frame.with_columns(
+        pl.col(lines).cum_sum(),
+        pl.col("day").forward_fill(),
+        dt=pl.col("t").shift(-1, fill_value=span.end) - pl.col("t"),
+    )
     for site in where:
         frame = _supply(frame, system, site)
     return _capacity(frame, system, where)
@@ -57,11 +75,18 @@ def _of_runs(system: System, runs: pl.DataFrame, where: Sequence[str], span: Per
     stop = pl.min_horizontal(pl.col("start") + pl.col("elapsed"), span.end)
     start = pl.max_horizontal("start", span.start)
     running = runs.filter(pl.col("start").is_not_null() & (start < stop) & (charged > 0)).select(
-        start.alias("start"), stop.alias("stop"),
-        *(pl.when(pl.col("site") == site).then(name).otherwise(0).alias(f"{line}@{site}")
-          for site in where for line, name in (("used", "gpus"), ("held", "held_gpus"))),
-        *(pl.when(pl.col("pool") == pool).then(charged).otherwise(0).alias(f"use:{pool}")
-          for pool in dict.fromkeys((*_pools(system), OVERHEAD))))
+        start.alias("start"),
+        stop.alias("stop"),
+        *(
+            pl.when(pl.col("site") == site).then(name).otherwise(0).alias(f"{line}@{site}")
+            for site in where
+            for line, name in (("used", "gpus"), ("held", "held_gpus"))
+        ),
+        *(
+            pl.when(pl.col("pool") == pool).then(charged).otherwise(0).alias(f"use:{pool}")
+            for pool in dict.fromkeys((*_pools(system), OVERHEAD))
+        ),
+    )
     return _changes(running)
 
 
@@ -69,18 +94,28 @@ def _waits(system: System, runs: pl.DataFrame, span: Period) -> pl.DataFrame:
     """Jobs that begin and stop to wait: from eligible to their start, or until now while they are pending."""
     until = pl.when(pl.col("start").is_not_null()).then("start").when(pl.col("state") == "PENDING").then(span.end)
     start, stop = pl.max_horizontal("eligible", span.start), pl.min_horizontal(until, span.end)
-    waiting = runs.filter((pl.col("gpus") > 0) & pl.col("eligible").is_not_null() & until.is_not_null()
-                          & (start < stop))
-    return _changes(waiting.select(start.alias("start"), stop.alias("stop"),
-                                   *((pl.col("pool") == pool).cast(pl.Int64).alias(f"wait:{pool}")
-                                     for pool in _pools(system))))
+    waiting = runs.filter(
+        (pl.col("gpus") > 0) & pl.col("eligible").is_not_null() & until.is_not_null() & (start < stop)
+    )
+    return _changes(
+        waiting.select(
+            start.alias("start"),
+            stop.alias("stop"),
+            *((pl.col("pool") == pool).cast(pl.Int64).alias(f"wait:{pool}") for pool in _pools(system)),
+        )
+    )
 
 
 def _changes(spans: pl.DataFrame) -> pl.DataFrame:
     """What [start, stop) with its amounts adds at its start and takes away at its stop, summed per moment `t`."""
     amounts = pl.col(name for name in spans.columns if name not in ("start", "stop"))
-    return pl.concat([spans.select(pl.col("start").alias("t"), amounts),
-                      spans.select(pl.col("stop").alias("t"), -amounts)]).group_by("t").agg(pl.exclude("t").sum())
+    return (
+        pl.concat(
+            [spans.select(pl.col("start").alias("t"), amounts), spans.select(pl.col("stop").alias("t"), -amounts)]
+        )
+        .group_by("t")
+        .agg(pl.exclude("t").sum())
+    )
 
 
 def _side_by_side(frames: Sequence[pl.DataFrame], lines: Sequence[str], span: Period) -> pl.DataFrame:
@@ -89,15 +124,17 @@ def _side_by_side(frames: Sequence[pl.DataFrame], lines: Sequence[str], span: Pe
     for frame in frames:
         moments = moments.join(frame, on="t", how="left", maintain_order="left")
     known = set(moments.columns)
-    return moments.with_columns(pl.col(line).fill_null(0) if line in known else pl.lit(0, pl.Int64).alias(line)
-                                for line in lines)
+    return moments.with_columns(
+        pl.col(line).fill_null(0) if line in known else pl.lit(0, pl.Int64).alias(line) for line in lines
+    )
 
 
 def _supply(frame: pl.DataFrame, system: System, site: str) -> pl.DataFrame:
     """Each GPU of a site in one line: what is away, reserved, idle has only the room that runs leave."""
     room = pl.lit(system.gpus(site), pl.Int64) - pl.col(f"used@{site}") - pl.col(f"held@{site}")
-    frame = frame.with_columns(pl.max_horizontal(0, -room).alias(f"excess@{site}"),
-                               pl.max_horizontal(0, room).alias(f"idle@{site}"))
+    frame = frame.with_columns(
+        pl.max_horizontal(0, -room).alias(f"excess@{site}"), pl.max_horizontal(0, room).alias(f"idle@{site}")
+    )
     for line in away_lines(system):
         room = pl.col(f"idle@{site}")
         taken = pl.min_horizontal(f"{line}@{site}", room)
@@ -112,8 +149,12 @@ def _capacity(frame: pl.DataFrame, system: System, where: Sequence[str]) -> pl.D
     left, percent = system.gpus() - lost, system.overhead.cap_percent if system.overhead else 0
     within = pl.min_horizontal(f"use:{OVERHEAD}", left, system.gpus() * percent // 100)
     booked = system.overhead.booked_to if system.overhead else None
-    over = {pool: pl.col(f"use:{OVERHEAD}") - within if pool == booked else pl.lit(0, pl.Int64)
-            for pool in _pools(system)}
+    over = {
+        pool: pl.col(f"use:{OVERHEAD}") - within if pool == booked else pl.lit(0, pl.Int64) for pool in _pools(system)
+    }
     idle = {pool: pl.sum_horizontal(f"reserved:{pool}@{site}" for site in where) for pool in _pools(system)}
-    return frame.with_columns(within.alias("overhead"), (left - within).alias("capacity"),
-                              *(pl.col(f"use:{pool}") + over[pool] + idle[pool] for pool in _pools(system)))
+    return frame.with_columns(
+        within.alias("overhead"),
+        (left - within).alias("capacity"),
+        *(pl.col(f"use:{pool}") + over[pool] + idle[pool] for pool in _pools(system)),
+    )

@@ -26,7 +26,6 @@ from schmelz.units import PPM, Period, iso, split_by_weight
 __all__ = ["DaySplit", "PoolDay", "PoolSplit", "SiteSplit", "Split", "split", "window"]
 
 
-
 @dataclass(frozen=True)
 class PoolDay:
     """One pool on one day."""
@@ -106,8 +105,17 @@ class Split:
         return {**figures, "from": iso(self.period.start), "to": iso(self.period.end), "as_of": iso(self.as_of)}
 
 
-def split(factory: Factory, system_id: str, attributed: pl.DataFrame, outages: Iterable[Outage], period: Period,
-          as_of: int, *, grants_left: Mapping[str, int] | None = None, carry: Mapping[str, int] | None = None) -> Split:
+def split(
+    factory: Factory,
+    system_id: str,
+    attributed: pl.DataFrame,
+    outages: Iterable[Outage],
+    period: Period,
+    as_of: int,
+    *,
+    grants_left: Mapping[str, int] | None = None,
+    carry: Mapping[str, int] | None = None,
+) -> Split:
     """The split of `period` so far. `grants_left`: GPU-seconds per project; `carry`: from the window before, per pool.
 
     The carry is cut to `carry_percent` of the pool's share of the installed GPUs over the whole period.
@@ -120,10 +128,20 @@ def split(factory: Factory, system_id: str, attributed: pl.DataFrame, outages: I
     days = tuple(_days(system, sites(system, runs), _daily(frame)))
     demands = _waiting(runs, span.end, grants_left or {})
     pools = tuple(_pool(system, number, days, frame, brought, demands) for number in range(len(system.pools)))
-    return Split(system_id, name_of(period, factory.zone), span, as_of, system.gpus() * span.seconds,
-                 sum(day.delivered_gpu_s for day in days), sum(day.overhead_gpu_s for day in days),
-                 _supply_sum(day.supply for day in days), _share_error(pools), pools,
-                 tuple(_site_sum(site, days) for site in sites(system, runs)), days)
+    return Split(
+        system_id,
+        name_of(period, factory.zone),
+        span,
+        as_of,
+        system.gpus() * span.seconds,
+        sum(day.delivered_gpu_s for day in days),
+        sum(day.overhead_gpu_s for day in days),
+        _supply_sum(day.supply for day in days),
+        _share_error(pools),
+        pools,
+        tuple(_site_sum(site, days) for site in sites(system, runs)),
+        days,
+    )
 
 
 def _weights(system: System) -> dict[str, int]:
@@ -152,11 +170,21 @@ def _days(system: System, where: Sequence[str], rows: Sequence[dict[str, Any]]) 
     before = [PoolDay(pool.id, *[0] * 6) for pool in system.pools]
     for row, total in zip(rows, totals, strict=True):
         upto = _rounded(_weights(system), total)
-        here = tuple(SiteSplit(site, system.gpus(site) * row["seconds"],
-                               Supply(**{line: row[f"{line}@{site}"] for line in LINES})) for site in where)
-        yield DaySplit(row["day"], system.gpus() * row["seconds"], row["capacity"], row["overhead"],
-                       _supply_sum(site.supply for site in here), here,
-                       tuple(_difference(old, new) for old, new in zip(before, upto, strict=True)))
+        here = tuple(
+            SiteSplit(
+                site, system.gpus(site) * row["seconds"], Supply(**{line: row[f"{line}@{site}"] for line in LINES})
+            )
+            for site in where
+        )
+        yield DaySplit(
+            row["day"],
+            system.gpus() * row["seconds"],
+            row["capacity"],
+            row["overhead"],
+            _supply_sum(site.supply for site in here),
+            here,
+            tuple(_difference(old, new) for old, new in zip(before, upto, strict=True)),
+        )
         before = upto
 
 
@@ -164,18 +192,29 @@ def _rounded(weights: Mapping[str, int], total: Mapping[str, int]) -> list[PoolD
     """The pools' figures since the window began, in whole GPU-seconds."""
     entitled = split_by_weight(total["capacity"], list(weights.values()))
     used = [total[f"use:{pool}"] for pool in weights]
-    parts = [split_by_weight(use, [total[f"{flow}:{pool}"] for flow in FLOWS[:3]])
-             for use, pool in zip(used, weights, strict=True)]
-    lent = split_by_weight(sum(returned + borrowed for _, returned, borrowed in parts),
-                           [total[f"lent:{pool}"] for pool in weights])
-    return [PoolDay(pool, entitled[i], used[i], own_gpu_s=parts[i][0], borrowed_gpu_s=parts[i][2],
-                    returned_gpu_s=parts[i][1], lent_gpu_s=lent[i]) for i, pool in enumerate(weights)]
+    parts = [
+        split_by_weight(use, [total[f"{flow}:{pool}"] for flow in FLOWS[:3]])
+        for use, pool in zip(used, weights, strict=True)
+    ]
+    lent = split_by_weight(
+        sum(returned + borrowed for _, returned, borrowed in parts), [total[f"lent:{pool}"] for pool in weights]
+    )
+    return [
+        PoolDay(
+            pool,
+            entitled[i],
+            used[i],
+            own_gpu_s=parts[i][0],
+            borrowed_gpu_s=parts[i][2],
+            returned_gpu_s=parts[i][1],
+            lent_gpu_s=lent[i],
+        )
+        for i, pool in enumerate(weights)
+    ]
 
 
 def _difference(old: PoolDay, new: PoolDay) -> PoolDay:
     return PoolDay(new.pool, *(getattr(new, name) - getattr(old, name) for name in FIGURES))
-
-
 
 
 def _supply_sum(supplies: Iterable[Supply]) -> Supply:
@@ -212,8 +251,14 @@ def _reachable(system: System, pool: str, frame: pl.DataFrame) -> int:
     return int(frame.select(reach.sum()).item()) // 100
 
 
-def _pool(system: System, number: int, days: Sequence[DaySplit], frame: pl.DataFrame, carry: Mapping[str, int],
-          demands: Mapping[str, int]) -> PoolSplit:
+def _pool(
+    system: System,
+    number: int,
+    days: Sequence[DaySplit],
+    frame: pl.DataFrame,
+    carry: Mapping[str, int],
+    demands: Mapping[str, int],
+) -> PoolSplit:
     pool = system.pools[number]
     sums = {name: sum(getattr(day.pools[number], name) for day in days) for name in FIGURES}
     sums["entitlement_gpu_s"] += carry[pool.id]
@@ -221,8 +266,15 @@ def _pool(system: System, number: int, days: Sequence[DaySplit], frame: pl.DataF
     demand = used + demands.get(pool.id, 0)
     wanted = max(0, min(demand, entitlement) - used)
     shortfall = max(0, min(demand, entitlement, _reachable(system, pool.id, frame)) - used)
-    return PoolSplit(pool.id, pool.weight, **sums, demand_gpu_s=demand, shortfall_gpu_s=shortfall,
-                     deficit_gpu_s=entitlement - used, late_gpu_s=wanted - shortfall)
+    return PoolSplit(
+        pool.id,
+        pool.weight,
+        **sums,
+        demand_gpu_s=demand,
+        shortfall_gpu_s=shortfall,
+        deficit_gpu_s=entitlement - used,
+        late_gpu_s=wanted - shortfall,
+    )
 
 
 def _share_error(pools: Sequence[PoolSplit]) -> int | None:

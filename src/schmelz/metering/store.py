@@ -72,8 +72,9 @@ def _read(path: Path, month: str) -> pl.DataFrame:
     try:
         return pl.read_parquet(path).select(pl.col(name).cast(dtype) for name, dtype in RUN_SCHEMA.items())
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise RecordError(f"{path}: the records of {month} cannot be read ({type(error).__name__}); restore this file "
-                          "from the backup") from None
+        raise RecordError(
+            f"{path}: the records of {month} cannot be read ({type(error).__name__}); restore this file from the backup"
+        ) from None
 
 
 def _write(directory: Path, month: str, runs: pl.DataFrame) -> str:

@@ -69,9 +69,13 @@ def away_lines(system: System) -> tuple[str, ...]:
 
 def planned(system: System, zone: ZoneInfo) -> tuple[Outage, ...]:
     """The maintenance windows of the policy as outages; a time without an offset is meant in `zone`."""
-    return tuple(Outage(system.id, node, "maintenance", _epoch(window.start, zone), _epoch(window.end, zone))
-                 for window in system.maintenance for nodes in system.node_names.values() for node in nodes
-                 if node_matches(node, window.nodes))
+    return tuple(
+        Outage(system.id, node, "maintenance", _epoch(window.start, zone), _epoch(window.end, zone))
+        for window in system.maintenance
+        for nodes in system.node_names.values()
+        for node in nodes
+        if node_matches(node, window.nodes)
+    )
 
 
 def _epoch(moment: datetime, zone: ZoneInfo) -> int:
@@ -91,8 +95,11 @@ def away(system: System, runs: pl.DataFrame, outages: Iterable[Outage], span: Pe
     nodes = nodes.with_columns(pl.when(_first(line, lines)).then(free).otherwise(0).alias(line) for line in lines)
     nodes = nodes.with_columns(pl.col(line) - pl.col(line).shift(1).over("node").fill_null(0) for line in lines)
     site = pl.col("node").replace_strict(places.site_of_node, return_dtype=pl.String)
-    return nodes.filter(pl.any_horizontal(pl.col(line) != 0 for line in lines)).group_by("t").agg(
-        pl.col(line).filter(site == one).sum().alias(f"{line}@{one}") for line in lines for one in system.nodes)
+    return (
+        nodes.filter(pl.any_horizontal(pl.col(line) != 0 for line in lines))
+        .group_by("t")
+        .agg(pl.col(line).filter(site == one).sum().alias(f"{line}@{one}") for line in lines for one in system.nodes)
+    )
 
 
 def _clipped(system: System, places: Places, outages: Iterable[Outage], span: Period) -> Iterator[Gone]:
@@ -107,27 +114,35 @@ def _clipped(system: System, places: Places, outages: Iterable[Outage], span: Pe
 
 
 def _both_ends(rows: Sequence[Gone], lines: Sequence[str]) -> pl.DataFrame:
-    ends = [(node, at, *(sign * (line == one) for one in lines))
-            for node, line, start, end in rows for at, sign in ((start, 1), (end, -1))]
+    ends = [
+        (node, at, *(sign * (line == one) for one in lines))
+        for node, line, start, end in rows
+        for at, sign in ((start, 1), (end, -1))
+    ]
     return pl.DataFrame(ends, schema={"node": pl.String, **dict.fromkeys(("t", *lines), pl.Int64)}, orient="row")
 
 
 def _first(line: str, lines: Sequence[str]) -> pl.Expr:
     """Whether `line` is the first of `lines` that a node stands in."""
-    before = lines[:lines.index(line)]
+    before = lines[: lines.index(line)]
     return (pl.col(line) > 0) & pl.all_horizontal(pl.lit(True), *(pl.col(one) == 0 for one in before))
 
 
 def _busy(places: Places, runs: pl.DataFrame, rows: Sequence[Gone], span: Period) -> tuple[pl.DataFrame, pl.DataFrame]:
     """When GPUs of the nodes that are away are taken and given back by runs (a whole node, where that is charged)."""
-    gone = {node: (min(row[2] for row in group), max(row[3] for row in group))
-            for node, found in groupby(sorted(rows), key=itemgetter(0)) for group in [list(found)]}
+    gone = {
+        node: (min(row[2] for row in group), max(row[3] for row in group))
+        for node, found in groupby(sorted(rows), key=itemgetter(0))
+        for group in [list(found)]
+    }
     stop = pl.min_horizontal(pl.col("start") + pl.col("elapsed"), span.end)
     begin = pl.max_horizontal("start", span.start)
-    running = runs.filter(pl.col("start").is_not_null() & (begin < stop)) \
-        .select("nodes", "site", "gpus", begin.alias("begin"), stop.alias("stop"))
-    found = running.join(_nodes_of(places, running, gone), on=["nodes", "site"]) \
-        .filter((pl.col("begin") < pl.col("back")) & (pl.col("stop") > pl.col("away")))
+    running = runs.filter(pl.col("start").is_not_null() & (begin < stop)).select(
+        "nodes", "site", "gpus", begin.alias("begin"), stop.alias("stop")
+    )
+    found = running.join(_nodes_of(places, running, gone), on=["nodes", "site"]).filter(
+        (pl.col("begin") < pl.col("back")) & (pl.col("stop") > pl.col("away"))
+    )
     whole = places.system.charge == "node"
     even = pl.col("gpus") // pl.col("of") + (pl.col("place") < pl.col("gpus") % pl.col("of")).cast(pl.Int64)
     gpus = pl.lit(places.system.gpus_per_node, pl.Int64) if whole else even
@@ -140,8 +155,13 @@ def _nodes_of(places: Places, running: pl.DataFrame, gone: Mapping[str, tuple[in
     rows = []
     for node_list, site in running.select("nodes", "site").unique().iter_rows():
         here = [name for name in places.names(node_list) if places.site_of_node.get(name, site) == site]
-        rows += [(node_list, site, name, place, len(here), *gone[name])
-                 for place, name in enumerate(here) if name in gone]
-    schema = {"nodes": pl.String, "site": pl.String, "node": pl.String,
-              **dict.fromkeys(("place", "of", "away", "back"), pl.Int64)}
+        rows += [
+            (node_list, site, name, place, len(here), *gone[name]) for place, name in enumerate(here) if name in gone
+        ]
+    schema = {
+        "nodes": pl.String,
+        "site": pl.String,
+        "node": pl.String,
+        **dict.fromkeys(("place", "of", "away", "back"), pl.Int64),
+    }
     return pl.DataFrame(rows, schema=schema, orient="row")

@@ -17,8 +17,7 @@ from schmelz.metering.runs import is_open
 KEYS = ("pool", "project", "site", "day")
 
 
-def usage(pieces: pl.DataFrame, by: Sequence[str], first: date | None = None,
-          last: date | None = None) -> pl.DataFrame:
+def usage(pieces: pl.DataFrame, by: Sequence[str], first: date | None = None, last: date | None = None) -> pl.DataFrame:
     """GPU-seconds charged by time (held GPUs are not in them) and runs that started, by the keys asked for, sorted.
 
     `first` and `last` are days of the factory's zone, both included. Raises ValueError for a key that is none.

@@ -35,8 +35,11 @@ def name_of(period: Period, zone: ZoneInfo) -> str:
     """The name of a period: that of its window, or from/to when it is none."""
     first = local_date(period.start, zone)
     for months in _MONTHS.values():
-        if first.day == 1 and (first.month - 1) % months == 0 \
-                and period == Period(day_start(first, zone), day_start(_after(first, months), zone)):
+        if (
+            first.day == 1
+            and (first.month - 1) % months == 0
+            and period == Period(day_start(first, zone), day_start(_after(first, months), zone))
+        ):
             return _name(first, months)
     return f"{iso(period.start)}/{iso(period.end)}"
 

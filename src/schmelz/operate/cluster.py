@@ -67,8 +67,16 @@ def running_systems() -> list[System]:
     return [system for system in factory().systems if system.cluster.backend != "none"]
 
 
-def submit_job(person: Person, project_code: str, *, script: str, gpus: int, nodes: int | None = None,
-               limit: int | None = None, site: str | None = None) -> str:
+def submit_job(
+    person: Person,
+    project_code: str,
+    *,
+    script: str,
+    gpus: int,
+    nodes: int | None = None,
+    limit: int | None = None,
+    site: str | None = None,
+) -> str:
     """Queue a job on a project's GPU-hours as the person's own Unix user; the job's id.
 
     Raises BadInput for sizes, times and sites that cannot be, Refused when the person, the project or the cluster says no.
@@ -81,9 +89,15 @@ def submit_job(person: Person, project_code: str, *, script: str, gpus: int, nod
     if gpus <= 0:
         raise BadInput(f"gpus: must be 1 or more; this is {gpus}")
     request = JobRequest(
-        script=script, account=project.code, pool=project.pool, user=person.unix_name, gpus=gpus,
+        script=script,
+        account=project.code,
+        pool=project.pool,
+        user=person.unix_name,
+        gpus=gpus,
         nodes=-(-gpus // max(1, system.gpus_per_node)) if nodes is None else nodes,
-        limit=system.cluster.default_time if limit is None else limit, site=site)
+        limit=system.cluster.default_time if limit is None else limit,
+        site=site,
+    )
     return backend(system).submit(request)
 
 
@@ -92,8 +106,12 @@ def list_jobs(person: Person, project_code: str | None = None) -> tuple[Job, ...
     if project_code is not None:
         require(Permission.PROJECT_READ, relations(factory(), person, by_code(project_code)), person.name)
     codes = set(visible_to(factory(), person).values_list("code", flat=True))
-    found = [job for system in running_systems() for job in backend(system).jobs()
-             if job.account in codes and project_code in (None, job.account)]
+    found = [
+        job
+        for system in running_systems()
+        for job in backend(system).jobs()
+        if job.account in codes and project_code in (None, job.account)
+    ]
     return tuple(sorted(found, key=lambda job: (-job.submitted, job.job)))
 
 
@@ -110,8 +128,11 @@ def steering(system: System) -> Steering:
     """The deficits of the current window and the rule's bounds, as the scheduling cycle needs them."""
     so_far = split(system)
     whole = system.gpus() * window(factory(), system.id, None, now())[1].seconds
-    return Steering(deficits={pool.pool: pool.deficit_gpu_s for pool in so_far.pools},
-                    dead_band=dead_band(whole, system.sharing.dead_band_ppm), floor_percent=system.sharing.floor_percent)
+    return Steering(
+        deficits={pool.pool: pool.deficit_gpu_s for pool in so_far.pools},
+        dead_band=dead_band(whole, system.sharing.dead_band_ppm),
+        floor_percent=system.sharing.floor_percent,
+    )
 
 
 def cycle(system: System, rule: Steering | None = None) -> None:

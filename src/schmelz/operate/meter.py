@@ -16,8 +16,9 @@ LARGEST = 16 * 2**30
 
 def read_text(source: bytes, name: str, system: System, actor: Person | None = None) -> Reading:
     """Keep job records given as `sacct -P` text. Raises BadInput when the header is missing or not usable."""
-    return keep_records(read(source, system=system.id, cluster=system.cluster.name), source=name, system=system.id,
-                        actor=actor)
+    return keep_records(
+        read(source, system=system.id, cluster=system.cluster.name), source=name, system=system.id, actor=actor
+    )
 
 
 def read_file(path: Path, system: System, actor: Person | None = None) -> Reading:
@@ -31,6 +32,8 @@ def read_file(path: Path, system: System, actor: Person | None = None) -> Readin
 
 def read_cluster(system: System) -> Reading:
     """Keep what the cluster knows of its jobs, running and waiting ones included, and of nodes that were away."""
-    keep_outages((Outage(system.id, node, kind, start, end), reason)
-                 for node, kind, start, end, reason in backend(system).node_events(0))
+    keep_outages(
+        (Outage(system.id, node, kind, start, end), reason)
+        for node, kind, start, end, reason in backend(system).node_events(0)
+    )
     return read_text(backend(system).records(0), f"cluster:{system.cluster.name}", system)

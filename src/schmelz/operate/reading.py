@@ -26,7 +26,9 @@ def sees_everything(policy: Factory, person: Person | None) -> bool:
     return any(general_relations(person, held, system.operator) & EVERYTHING for system in policy.systems)
 
 
-def usage_rows(person: Person | None, by: Sequence[str], first: date | None, last: date | None) -> list[dict[str, object]]:
+def usage_rows(
+    person: Person | None, by: Sequence[str], first: date | None, last: date | None
+) -> list[dict[str, object]]:
     """Rows of use by the keys asked for; only of the person's projects where they may not see all."""
     policy = factory()
     if sees_everything(policy, person):
@@ -36,8 +38,10 @@ def usage_rows(person: Person | None, by: Sequence[str], first: date | None, las
         whole = figures.usage([*by, *(key for key in ("project",) if key not in by)], first, last)
         mine = whole.filter(pl.col("project").is_in(codes))
         frame = mine.group_by(list(by)).agg(pl.col("gpu_s", "runs").sum()).sort(list(by))
-    return [{key: value.isoformat() if isinstance(value, date) else value for key, value in row.items()}
-            for row in frame.to_dicts()]
+    return [
+        {key: value.isoformat() if isinstance(value, date) else value for key, value in row.items()}
+        for row in frame.to_dicts()
+    ]
 
 
 def balance_of(person: Person, code: str) -> dict[str, object]:
@@ -45,8 +49,15 @@ def balance_of(person: Person, code: str) -> dict[str, object]:
     project = by_code(code)
     require(Permission.PROJECT_READ, relations(factory(), person, project), person.name)
     now = figures.balance(project)
-    return {"project": code, "grant_gpu_s": project.grant_gpu_s, "settled_gpu_s": now.settled, "running_gpu_s": now.running,
-            "committed_gpu_s": now.committed, "left_gpu_s": now.left, "as_of": iso(now.as_of)}
+    return {
+        "project": code,
+        "grant_gpu_s": project.grant_gpu_s,
+        "settled_gpu_s": now.settled,
+        "running_gpu_s": now.running,
+        "committed_gpu_s": now.committed,
+        "left_gpu_s": now.left,
+        "as_of": iso(now.as_of),
+    }
 
 
 def check_export(person: Person | None) -> None:

@@ -13,8 +13,17 @@ from schmelz.policy.fields import Fault, KeyPath
 from schmelz.policy.nodes import expand_nodes, is_wildcard, node_matches, split_node_list, wildcards
 
 UNIQUE = (
-    "categories[].id", "regions[].id", "partners[].id", "network[].id", "sites[].id", "systems[].id", "statements[].id",
-    "modes[].id", "services[].id", "systems[].pools[].id", "modes[].criteria[].id",
+    "categories[].id",
+    "regions[].id",
+    "partners[].id",
+    "network[].id",
+    "sites[].id",
+    "systems[].id",
+    "statements[].id",
+    "modes[].id",
+    "services[].id",
+    "systems[].pools[].id",
+    "modes[].criteria[].id",
 )
 
 # scope, key in the scope, what it must be one of (in the scope), how that is called
@@ -32,8 +41,15 @@ REFERENCES = (
     ("modes[]", "price.{}", "for[]", "categories that this mode is for"),
 )
 
-TEXTS = ("categories[].title", "regions[].title", "statements[].text", "modes[].title", "modes[].summary",
-         "modes[].criteria[].title", "services[].title")
+TEXTS = (
+    "categories[].title",
+    "regions[].title",
+    "statements[].text",
+    "modes[].title",
+    "modes[].summary",
+    "modes[].criteria[].title",
+    "services[].title",
+)
 
 
 def at(data: object, pattern: str) -> list[tuple[KeyPath, object]]:
@@ -84,16 +100,26 @@ def _unknown(data: object) -> Iterator[Fault]:
     for scope, pattern, target, called in REFERENCES:
         for where, table in at(data, scope):
             known = [name for _, name in _words(table, target)]
-            yield from ((where + path, not_one_of(name, known, called))
-                        for path, name in _words(table, pattern) if name not in known)
+            yield from (
+                (where + path, not_one_of(name, known, called))
+                for path, name in _words(table, pattern)
+                if name not in known
+            )
 
 
 def _unknown_signers(data: object) -> Iterator[Fault]:
-    known = [f"{name}:{function}" for _, partner in at(data, "partners[]")
-             for _, name in _words(partner, "id") for _, function in _words(partner, "functions[]")]
-    yield from ((path, not_one_of(role, known, "functions of the partners"))
-                for pattern in ("systems[].pools[].signers[]", "modes[].signers[]")
-                for path, role in _words(data, pattern) if role not in known)
+    known = [
+        f"{name}:{function}"
+        for _, partner in at(data, "partners[]")
+        for _, name in _words(partner, "id")
+        for _, function in _words(partner, "functions[]")
+    ]
+    yield from (
+        (path, not_one_of(role, known, "functions of the partners"))
+        for pattern in ("systems[].pools[].signers[]", "modes[].signers[]")
+        for path, role in _words(data, pattern)
+        if role not in known
+    )
 
 
 def _weights(data: object) -> Iterator[Fault]:
@@ -112,19 +138,29 @@ def _weights(data: object) -> Iterator[Fault]:
 def _accounts(data: object) -> Iterator[Fault]:
     """A record must belong to one pool only: no account of one owner may match the pattern of another."""
     for where, system in at(data, "systems[]"):
-        claims = [(path, name) for pattern in ("pools[].account", "pools[].accounts[]", "overhead.accounts[]")
-                  for path, name in _words(system, pattern)]
+        claims = [
+            (path, name)
+            for pattern in ("pools[].account", "pools[].accounts[]", "overhead.accounts[]")
+            for path, name in _words(system, pattern)
+        ]
         for index, (path, name) in enumerate(claims):
-            rivals = [other for other, pattern in claims[:index]
-                      if other[:2] != path[:2] and (fnmatchcase(name, pattern) or fnmatchcase(pattern, name))]
+            rivals = [
+                other
+                for other, pattern in claims[:index]
+                if other[:2] != path[:2] and (fnmatchcase(name, pattern) or fnmatchcase(pattern, name))
+            ]
             if rivals:
                 yield where + path, f'"{name}" meets {dotted(where + rivals[0])}; an account belongs to one pool'
 
 
 def _nodes(data: object) -> Iterator[Fault]:
     for where, system in at(data, "systems[]"):
-        lists = [(path, text) for site, _ in at(system, "nodes.{}")
-                 for path, text in _words(system, f"nodes.{site[-1]}") if _readable(text)]
+        lists = [
+            (path, text)
+            for site, _ in at(system, "nodes.{}")
+            for path, text in _words(system, f"nodes.{site[-1]}")
+            if _readable(text)
+        ]
         for index, (path, text) in enumerate(lists):
             for other, earlier in lists[:index]:
                 if both := _in_both(text, earlier):
@@ -182,27 +218,43 @@ def _modes(data: object) -> Iterator[Fault]:
         wanted = [systems[name] for _, name in _words(mode, "systems[]") if name in systems]
         for path, pool in _words(mode, "pool"):
             pools = [[name for _, name in _words(system, "pools[].id")] for system in wanted]
-            yield from ((where + path, not_one_of(pool, known, "pools of its systems"))
-                        for known in pools if pool not in known)
+            yield from (
+                (where + path, not_one_of(pool, known, "pools of its systems")) for known in pools if pool not in known
+            )
         gpus = [number for system in wanted for _, number in _numbers(system, "gpus_per_node")]
         if at(mode, "node_hours") and 0 in gpus:
             yield (*where, "node_hours"), "a system of this mode has no GPUs in its nodes; leave that system out"
         unpriced = {name for _, name in _words(mode, "for[]")} - {name for _, name in _words(mode, "price.{}")}
-        yield from (((*where, "price"), f'says nothing for "{name}"; every category of `for` needs a price')
-                    for name in sorted(unpriced) if at(mode, "price"))
+        yield from (
+            ((*where, "price"), f'says nothing for "{name}"; every category of `for` needs a price')
+            for name in sorted(unpriced)
+            if at(mode, "price")
+        )
 
 
 def _languages(data: object) -> Iterator[Fault]:
     """Every text must exist in the factory's first language, which stands in where a translation is missing."""
     first = [language for _, language in _words(data, "factory.languages[]")][:1]
     for pattern in TEXTS:
-        yield from ((path, f'is not said in the factory\'s first language; add {language} = "..."')
-                    for language in first for path, texts in at(data, pattern)
-                    if isinstance(texts, dict) and language not in texts)
+        yield from (
+            (path, f'is not said in the factory\'s first language; add {language} = "..."')
+            for language in first
+            for path, texts in at(data, pattern)
+            if isinstance(texts, dict) and language not in texts
+        )
 
 
 CHECKS: tuple[Callable[[object], Iterable[Fault]], ...] = (
-    _used_twice, _unknown, _unknown_signers, _weights, _accounts, _nodes, _partitions, _clusters, _modes, _languages,
+    _used_twice,
+    _unknown,
+    _unknown_signers,
+    _weights,
+    _accounts,
+    _nodes,
+    _partitions,
+    _clusters,
+    _modes,
+    _languages,
 )
 
 

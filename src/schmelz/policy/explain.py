@@ -11,18 +11,27 @@ from schmelz.policy.schema import Factory, Mode, Pool, Sharing, Size, System
 STATES = {"planned": "It is planned", "in-service": "It is in service", "retired": "It is retired"}
 BORROWED = {"full": "is charged in full", "none": "is not charged", "none-for-lost": "is charged without what was lost"}
 ENGINES = {
-    "local": "Jobs run as processes on this computer", "slurm": "Jobs run through Slurm",
-    "tape": "Jobs are replayed from a recording", "none": "No engine is connected: no jobs run from here",
+    "local": "Jobs run as processes on this computer",
+    "slurm": "Jobs run through Slurm",
+    "tape": "Jobs are replayed from a recording",
+    "none": "No engine is connected: no jobs run from here",
 }
 PACES = {"monthly": "a grant is cut into months", "whole": "a grant may be used at any time"}
-ORDERS = {"first-in-first-out": "first in, first out", "ranked": "ranked by marks",
-          "first-served-among-passing": "by arrival among those who pass"}
+ORDERS = {
+    "first-in-first-out": "first in, first out",
+    "ranked": "ranked by marks",
+    "first-served-among-passing": "by arrival among those who pass",
+}
 
 
 def describe(factory: Factory) -> str:
     """The whole factory in plain sentences, one a line."""
-    paragraphs = (_heading(factory), *(_system(factory, system) for system in factory.systems),
-                  _modes(factory), _around(factory))
+    paragraphs = (
+        _heading(factory),
+        *(_system(factory, system) for system in factory.systems),
+        _modes(factory),
+        _around(factory),
+    )
     return "\n\n".join("\n".join(paragraph) for paragraph in paragraphs) + "\n"
 
 
@@ -51,8 +60,10 @@ def _system(factory: Factory, system: System) -> Iterator[str]:
 def _nobodys(system: System) -> Iterator[str]:
     if system.overhead:
         payer = system.pool(system.overhead.booked_to).title
-        yield (f"  Health checks and the like run on {_and(system.overhead.accounts)}, "
-               f"up to {system.overhead.cap_percent} %; what is above that is booked to {payer}.")
+        yield (
+            f"  Health checks and the like run on {_and(system.overhead.accounts)}, "
+            f"up to {system.overhead.cap_percent} %; what is above that is booked to {payer}."
+        )
     for window in system.maintenance:
         yield f"  Maintenance of {window.nodes} from {window.start} to {window.end}: {window.reason}."
 
@@ -61,8 +72,10 @@ def _installed(factory: Factory, system: System) -> str:
     if not system.gpus():
         return "It has no GPUs that could be counted."
     titles = {site.id: site.title for site in factory.sites}
-    parts = [f"{len(names)} nodes with {_thousands(system.gpus(site))} GPUs at {titles[site]}"
-             for site, names in system.node_names.items()]
+    parts = [
+        f"{len(names)} nodes with {_thousands(system.gpus(site))} GPUs at {titles[site]}"
+        for site, names in system.node_names.items()
+    ]
     return f"{_thousands(system.gpus())} GPUs, {system.gpus_per_node} a node: {_and(parts)}."
 
 
@@ -76,10 +89,14 @@ def _pool(system: System, pool: Pool) -> Iterator[str]:
 
 def _sharing(rule: Sharing) -> Iterator[str]:
     carried = f"Up to {rule.carry_percent} % of a share is" if rule.carry_percent else "Nothing is"
-    yield (f"  Every {rule.window} each owner gets its part of what is {rule.basis}. Who waits is never left under "
-           f"{rule.floor_percent} % for longer than one job.")
-    yield (f"  What an owner does not ask for is lent. A lent job runs at least {_span(rule.minimum_run)}; taken back, "
-           f"it {BORROWED[rule.borrowed_charge]}. {carried} carried over to the next {rule.window}.")
+    yield (
+        f"  Every {rule.window} each owner gets its part of what is {rule.basis}. Who waits is never left under "
+        f"{rule.floor_percent} % for longer than one job."
+    )
+    yield (
+        f"  What an owner does not ask for is lent. A lent job runs at least {_span(rule.minimum_run)}; taken back, "
+        f"it {BORROWED[rule.borrowed_charge]}. {carried} carried over to the next {rule.window}."
+    )
 
 
 def _modes(factory: Factory) -> Iterator[str]:
@@ -101,8 +118,10 @@ def _around(factory: Factory) -> Iterator[str]:
     services, sisters = _number(len(factory.services), "service"), len(factory.network)
     yield f"Beside GPU-hours it offers {services}; sister factories known: {sisters}."
     keep = factory.retention
-    yield (f"Kept after the end, in months: applications {keep.applications}, letters {keep.letters}, "
-           f"job records {keep.job_records}, ledger {keep.ledger}.")
+    yield (
+        f"Kept after the end, in months: applications {keep.applications}, letters {keep.letters}, "
+        f"job records {keep.job_records}, ledger {keep.ledger}."
+    )
 
 
 def _size(size: Size | None) -> str:

@@ -27,9 +27,32 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from schmelz.policy.nodes import checked_node_list, expand_nodes, node_matches, split_node_list
 
 __all__ = [
-    "DISTINCT", "AccountPattern", "Count", "Country", "Day", "Fault", "Flag", "Id", "KeyPath", "Language", "Line",
-    "Moment", "NodeList", "PartitionName", "Percent", "Positive", "PositiveSpan", "RoleId", "Span", "Table", "Texts",
-    "WorkingDays", "expand_nodes", "node_matches", "refuse", "split_node_list",
+    "DISTINCT",
+    "AccountPattern",
+    "Count",
+    "Country",
+    "Day",
+    "Fault",
+    "Flag",
+    "Id",
+    "KeyPath",
+    "Language",
+    "Line",
+    "Moment",
+    "NodeList",
+    "PartitionName",
+    "Percent",
+    "Positive",
+    "PositiveSpan",
+    "RoleId",
+    "Span",
+    "Table",
+    "Texts",
+    "WorkingDays",
+    "expand_nodes",
+    "node_matches",
+    "refuse",
+    "split_node_list",
 ]
 
 KeyPath = tuple[str | int, ...]
@@ -50,19 +73,23 @@ class Table(BaseModel):
 
 def refuse(faults: Iterable[Fault]) -> None:
     """Raise the faults found in a table, each at its own key path inside that table; nothing when there are none."""
-    lines = [InitErrorDetails(type=PydanticCustomError("policy", "{text}", {"text": text}), loc=path, input=None)
-             for path, text in faults]
+    lines = [
+        InitErrorDetails(type=PydanticCustomError("policy", "{text}", {"text": text}), loc=path, input=None)
+        for path, text in faults
+    ]
     if lines:
         raise ValidationError.from_exception_data("policy", lines)
 
 
 def said(what: str) -> WrapValidator:
     """Let a type say what it must be: `must be <what>` instead of the validating library's own words."""
+
     def check(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
         try:
             return inner(value)
         except ValidationError as error:
             raise PydanticCustomError("said", "must be {what}", {"what": what}) from error
+
     return WrapValidator(check)
 
 
@@ -114,8 +141,11 @@ def _from_iso(kind: type[date], value: object) -> object:
 
 
 def _distinct(values: tuple[Hashable, ...]) -> tuple[Hashable, ...]:
-    refuse(((index,), f"{value!s} stands in the list twice; name it once")
-           for index, value in enumerate(values) if value in values[:index])
+    refuse(
+        ((index,), f"{value!s} stands in the list twice; name it once")
+        for index, value in enumerate(values)
+        if value in values[:index]
+    )
     return values
 
 
@@ -125,23 +155,37 @@ Count = Annotated[int, Field(strict=True, ge=0), said("a whole number, 0 or more
 Positive = Annotated[int, Field(strict=True, gt=0), said("a whole number, 1 or more"), AfterValidator(_not_absurd)]
 Percent = Annotated[int, Field(strict=True, ge=0, le=100), said("a whole number from 0 to 100")]
 Flag = Annotated[bool, Field(strict=True), said("true or false")]
-Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40),
-               said('a short name of lower-case letters, digits, "-" and "_" (at most 40)')]
-RoleId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*:[a-z0-9][a-z0-9_-]*$", max_length=81),
-                   said('a role, written "partner:function"')]
-Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", max_length=2000),
-                 said("one line of text, not empty, at most 2,000 characters")]
+Id = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=40),
+    said('a short name of lower-case letters, digits, "-" and "_" (at most 40)'),
+]
+RoleId = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9_-]*:[a-z0-9][a-z0-9_-]*$", max_length=81),
+    said('a role, written "partner:function"'),
+]
+Line = Annotated[
+    str,
+    Field(pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", max_length=2000),
+    said("one line of text, not empty, at most 2,000 characters"),
+]
 Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$"), said('a country of two capital letters, such as "LU"')]
-AccountPattern = Annotated[str, Field(pattern=r"^[a-z0-9_*?-]+$", max_length=80),
-                           said('an account or a pattern of lower-case letters, such as "ehpc-*"')]
-PartitionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80),
-                          said('the name of a partition, such as "gpu"')]
+AccountPattern = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9_*?-]+$", max_length=80),
+    said('an account or a pattern of lower-case letters, such as "ehpc-*"'),
+]
+PartitionName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80), said('the name of a partition, such as "gpu"')
+]
 Span = Annotated[int, BeforeValidator(_seconds)]
 PositiveSpan = Annotated[int, Field(gt=0), BeforeValidator(_seconds), said('a span of time of at least "1s"')]
 WorkingDays = Annotated[int, BeforeValidator(_working_days)]
 Day = Annotated[date, BeforeValidator(_day)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
-NodeList = Annotated[str, Field(strict=True, min_length=1), said('a node list such as "mxb[001-126]"'),
-                     AfterValidator(checked_node_list)]
+NodeList = Annotated[
+    str, Field(strict=True, min_length=1), said('a node list such as "mxb[001-126]"'), AfterValidator(checked_node_list)
+]
 Language = Literal["en", "fr", "de", "it", "fi", "sv", "es", "el", "lb"]
 Texts = Annotated[dict[Language, Line], Field(min_length=1)]

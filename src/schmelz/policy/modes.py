@@ -113,8 +113,11 @@ class Mode(Table):
             faults.append(((), "says the size twice or not at all; give either gpu_hours or node_hours"))
         if self.order == "ranked" and not self.criteria:
             faults.append((("order",), "a ranked mode needs criteria; add [[modes.criteria]] or choose another order"))
-        faults += [(("cut_offs", index), "is not later than the cut-off before it; write them in the order of time")
-                   for index in range(1, len(self.cut_offs)) if self.cut_offs[index] <= self.cut_offs[index - 1]]
+        faults += [
+            (("cut_offs", index), "is not later than the cut-off before it; write them in the order of time")
+            for index in range(1, len(self.cut_offs))
+            if self.cut_offs[index] <= self.cut_offs[index - 1]
+        ]
         return faults
 
     def size(self, system: System) -> Size:

@@ -19,9 +19,31 @@ from schmelz.policy.modes import Category, Criterion, Limits, Mode, Order, Price
 from schmelz.policy.system import Cluster, Maintenance, Overhead, Pool, Sharing, System
 
 __all__ = [
-    "Category", "CategoryOfUser", "Cluster", "Criterion", "Factory", "Heading", "Limits", "Maintenance", "Mode",
-    "Order", "Overhead", "Partner", "Pool", "Price", "Region", "Retention", "Service", "Sharing", "Sister", "Site",
-    "Size", "State", "Statement", "Step", "System",
+    "Category",
+    "CategoryOfUser",
+    "Cluster",
+    "Criterion",
+    "Factory",
+    "Heading",
+    "Limits",
+    "Maintenance",
+    "Mode",
+    "Order",
+    "Overhead",
+    "Partner",
+    "Pool",
+    "Price",
+    "Region",
+    "Retention",
+    "Service",
+    "Sharing",
+    "Sister",
+    "Site",
+    "Size",
+    "State",
+    "Statement",
+    "Step",
+    "System",
 ]
 
 
@@ -33,8 +55,9 @@ class Heading(Table):
     zone: Line
     languages: Annotated[tuple[Language, ...], Field(min_length=1), DISTINCT] = ("en",)
     coordinator: Id
-    project_prefix: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,3}$"),
-                              said("one to four lower-case letters and digits, a letter first")] = "p2"
+    project_prefix: Annotated[
+        str, Field(pattern=r"^[a-z][a-z0-9]{0,3}$"), said("one to four lower-case letters and digits, a letter first")
+    ] = "p2"
     holidays: Annotated[tuple[Day, ...], DISTINCT] = ()
     holidays_source: Line | None = None
     source: Line | None = None

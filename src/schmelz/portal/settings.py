@@ -28,7 +28,7 @@ def _secret() -> str:
     key = secrets.token_urlsafe(48)
     try:
         DATA.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(key)
     except FileExistsError:
         return path.read_text()
@@ -41,13 +41,26 @@ def _database() -> dict[str, object]:
     url = os.environ.get("SCHMELZ_DATABASE")
     if url:
         parts = urlsplit(url)
-        return {"ENGINE": "django.db.backends.postgresql", "NAME": parts.path.lstrip("/"), "USER": parts.username or "",
-                "PASSWORD": parts.password or "", "HOST": parts.hostname or "", "PORT": str(parts.port or ""),
-                "CONN_MAX_AGE": 60}
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": parts.path.lstrip("/"),
+            "USER": parts.username or "",
+            "PASSWORD": parts.password or "",
+            "HOST": parts.hostname or "",
+            "PORT": str(parts.port or ""),
+            "CONN_MAX_AGE": 60,
+        }
     # IMMEDIATE: two writers wait for each other instead of failing half-way. FULL: what was acknowledged survives a kill.
-    return {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA / "schmelz.sqlite3", "CONN_MAX_AGE": 60, "OPTIONS": {
-        "transaction_mode": "IMMEDIATE", "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"}}
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": DATA / "schmelz.sqlite3",
+        "CONN_MAX_AGE": 60,
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
+        },
+    }
 
 
 SECRET_KEY = _secret()
@@ -55,22 +68,46 @@ DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]", *filter(None, os.environ.get("SCHMELZ_HOSTS", "").split(","))]
 DATABASES = {"default": _database()}
 INSTALLED_APPS = [
-    "django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions", "django.contrib.messages",
-    "django.contrib.staticfiles", "django_htmx",
-    "schmelz.portal.ledger", "schmelz.portal.people", "schmelz.portal.usage", "schmelz.portal.projects",
-    "schmelz.portal.calls", "schmelz.web",
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "schmelz.portal.ledger",
+    "schmelz.portal.people",
+    "schmelz.portal.usage",
+    "schmelz.portal.projects",
+    "schmelz.portal.calls",
+    "schmelz.web",
 ]
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware", "schmelz.web.middleware.Headers",
+    "django.middleware.security.SecurityMiddleware",
+    "schmelz.web.middleware.Headers",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware", "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware", "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware", "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_htmx.middleware.HtmxMiddleware", "schmelz.web.middleware.Faults",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "schmelz.web.middleware.Faults",
 ]
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True, "OPTIONS": {
-    "context_processors": ["django.template.context_processors.request", "django.contrib.auth.context_processors.auth",
-                           "django.contrib.messages.context_processors.messages", "schmelz.web.context.page"]}}]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "schmelz.web.context.page",
+            ]
+        },
+    }
+]
 ROOT_URLCONF = "schmelz.web.urls"
 WSGI_APPLICATION = "schmelz.web.wsgi.application"
 AUTH_USER_MODEL = "people.Person"
@@ -95,7 +132,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 DEFAULT_FROM_EMAIL = "factory@localhost"
 LOGGING = {
-    "version": 1, "disable_existing_loggers": False,
+    "version": 1,
+    "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},

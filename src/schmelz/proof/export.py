@@ -24,7 +24,9 @@ def export(facts: Facts, directory: Path) -> str:
         aside = Path(tempfile.mkdtemp(prefix=".export-", dir=directory.parent))
         aside.chmod(0o755)
     except OSError as error:
-        raise BadInput(f"{directory}: cannot be written ({error.strerror}); give a directory that you may write to") from None
+        raise BadInput(
+            f"{directory}: cannot be written ({error.strerror}); give a directory that you may write to"
+        ) from None
     try:
         _write(facts, aside)
         if directory.exists():
@@ -48,6 +50,10 @@ def _write(facts: Facts, to: Path) -> None:
         file.writelines(canonical({**event, "hash": hashed}) + "\n" for event, hashed in facts.events)
     use(facts).write_csv(to / "usage.csv")
     (to / "splits.json").write_text(json.dumps(splits(facts), indent=1) + "\n")
-    manifest = {"format": FORMAT, "as_of": facts.as_of, "files": {n: file_digest(to / n) for n in (*FACTS, *CLAIMS)},
-                "chain": facts.events[-1][1] if facts.events else None}
+    manifest = {
+        "format": FORMAT,
+        "as_of": facts.as_of,
+        "files": {n: file_digest(to / n) for n in (*FACTS, *CLAIMS)},
+        "chain": facts.events[-1][1] if facts.events else None,
+    }
     (to / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")

@@ -18,9 +18,18 @@ from schmelz.policy.schema import Factory
 FORMAT = 1
 FACTS = ("factory.json", "projects.csv", "runs.csv", "outages.csv", "events.jsonl")
 CLAIMS = ("usage.csv", "splits.json")
-PROJECT_COLUMNS = {"project": pl.String, "system": pl.String, "pool": pl.String, "grant_gpu_s": pl.Int64,
-                   "start": pl.Int64, "end": pl.Int64, "mode": pl.String, "category": pl.String,
-                   "country": pl.String, "commercial": pl.Boolean}
+PROJECT_COLUMNS = {
+    "project": pl.String,
+    "system": pl.String,
+    "pool": pl.String,
+    "grant_gpu_s": pl.Int64,
+    "start": pl.Int64,
+    "end": pl.Int64,
+    "mode": pl.String,
+    "category": pl.String,
+    "country": pl.String,
+    "commercial": pl.Boolean,
+}
 OUTAGE_COLUMNS = {"system": pl.String, "node": pl.String, "kind": pl.String, "start": pl.Int64, "end": pl.Int64}
 
 

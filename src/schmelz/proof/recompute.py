@@ -33,16 +33,23 @@ def splits(facts: Facts) -> list[dict[str, object]]:
     """The split of every year and month, per system, from the first run to `as_of`."""
     frame = attributed(facts)
     grants = dict(facts.projects.select("project", "grant_gpu_s").iter_rows())
-    return [figures for system in facts.factory.systems if system.gpus()
-            for figures in _of_system(facts, system, frame.filter(pl.col("system") == system.id), grants)]
+    return [
+        figures
+        for system in facts.factory.systems
+        if system.gpus()
+        for figures in _of_system(facts, system, frame.filter(pl.col("system") == system.id), grants)
+    ]
 
 
-def _of_system(facts: Facts, system: System, frame: pl.DataFrame, grants: dict[str, int]) -> Iterator[dict[str, object]]:
+def _of_system(
+    facts: Facts, system: System, frame: pl.DataFrame, grants: dict[str, int]
+) -> Iterator[dict[str, object]]:
     reach = left(grants, frame, facts.as_of)
     for name in _windows(facts, frame):
         _, period = splitting.window(facts.factory, system.id, name, facts.as_of)
-        yield splitting.split(facts.factory, system.id, frame, facts.outages, period, facts.as_of,
-                              grants_left=reach).as_dict()
+        yield splitting.split(
+            facts.factory, system.id, frame, facts.outages, period, facts.as_of, grants_left=reach
+        ).as_dict()
 
 
 def _windows(facts: Facts, frame: pl.DataFrame) -> list[str]:

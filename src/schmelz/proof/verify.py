@@ -44,8 +44,12 @@ def _manifest(directory: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: cannot be read ({error}); give the directory of an export") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not isinstance(manifest.get("as_of"), int) \
-            or not isinstance(manifest.get("files"), dict):
+    if (
+        not isinstance(manifest, dict)
+        or manifest.get("format") != FORMAT
+        or not isinstance(manifest.get("as_of"), int)
+        or not isinstance(manifest.get("files"), dict)
+    ):
         raise BadInput(f"{path}: is no manifest of format {FORMAT}; give the directory of an export")
     return manifest
 
@@ -75,7 +79,8 @@ def _facts(directory: Path, manifest: Mapping[str, Any]) -> Facts:
         runs=pl.read_csv(directory / "runs.csv", schema=RUN_SCHEMA).with_columns(pl.col(pl.String).fill_null("")),
         outages=tuple(Outage(*row) for row in outages.iter_rows()),
         events=tuple((event, event.pop("hash")) for event in events),
-        as_of=manifest["as_of"])
+        as_of=manifest["as_of"],
+    )
 
 
 def _chain(_: Path, facts: Facts, manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -88,8 +93,11 @@ def _chain(_: Path, facts: Facts, manifest: Mapping[str, Any]) -> Iterator[str]:
 
 def _awards(_: Path, facts: Facts, __: Mapping[str, Any]) -> Iterator[str]:
     """Each project stands as it was opened: pool, grant and dates are those of its event in the chain."""
-    awarded = {str(event["subject"]).partition(":")[2]: json.loads(str(event["data"]))
-               for event, _ in facts.events if event["kind"] == "project.open"}
+    awarded = {
+        str(event["subject"]).partition(":")[2]: json.loads(str(event["data"]))
+        for event, _ in facts.events
+        if event["kind"] == "project.open"
+    }
     for row in facts.projects.iter_rows(named=True):
         said = awarded.pop(row["project"], None)
         if said is None:

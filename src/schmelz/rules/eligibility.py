@@ -90,8 +90,9 @@ def _audience(factory: Factory, mode: Mode, answers: Answers) -> Finding:
     titles = {category.id: english(category.title) for category in factory.categories}
     wanted = ", ".join(titles[category] for category in mode.audience)
     if answers.category is None:
-        return Finding("audience", "unknown", f"It is for: {wanted}. You have not said what you are.",
-                       "Say what you are.")
+        return Finding(
+            "audience", "unknown", f"It is for: {wanted}. You have not said what you are.", "Say what you are."
+        )
     because = f"It is for: {wanted}; you are: {titles.get(answers.category, answers.category)}."
     if answers.category in mode.audience:
         return Finding("audience", "yes", because)
@@ -101,12 +102,17 @@ def _audience(factory: Factory, mode: Mode, answers: Answers) -> Finding:
 def _country(factory: Factory, mode: Mode, answers: Answers) -> Finding:
     names = " or ".join(english(region.title) for region in factory.regions if region.id in mode.regions)
     if answers.country is None:
-        return Finding("country", "unknown", f"The organisation must be established in {names}.",
-                       "Say in which country.")
+        return Finding(
+            "country", "unknown", f"The organisation must be established in {names}.", "Say in which country."
+        )
     if answers.country in factory.countries(mode.regions):
         return Finding("country", "yes", f"{answers.country} belongs to {names}.")
-    return Finding("country", "no", f"{answers.country} does not belong to {names}.",
-                   "Apply with a partner that is established there.")
+    return Finding(
+        "country",
+        "no",
+        f"{answers.country} does not belong to {names}.",
+        "Apply with a partner that is established there.",
+    )
 
 
 def _size(mode: Mode, system: System, answers: Answers) -> Finding:
@@ -148,8 +154,12 @@ def _limits(mode: Mode, answers: Answers, year: int) -> Iterator[Finding]:
 def _first_award(earlier: int) -> Finding:
     if earlier == 0:
         return Finding("first award", "yes", "No earlier award was found.")
-    return Finding("first award", "no", f"Earlier awards found: {earlier}.",
-                   "Choose an access mode that is open to returning users.")
+    return Finding(
+        "first award",
+        "no",
+        f"Earlier awards found: {earlier}.",
+        "Choose an access mode that is open to returning users.",
+    )
 
 
 def _inference(limit: int, said: int | None) -> Finding:
@@ -165,5 +175,9 @@ def _founded(limit: int, founded: int | None, year: int) -> Finding:
         return Finding("founded", "unknown", f"It is for organisations founded at most {limit} years ago.", "Say when.")
     if year - founded <= limit:
         return Finding("founded", "yes", f"Founded in {founded}, at most {limit} years ago.")
-    return Finding("founded", "no", f"Founded in {founded}, more than {limit} years ago.",
-                   "Choose an access mode without this limit.")
+    return Finding(
+        "founded",
+        "no",
+        f"Founded in {founded}, more than {limit} years ago.",
+        "Choose an access mode without this limit.",
+    )

@@ -59,30 +59,42 @@ def _rule(sentence: str, *granted_to: Relation) -> Rule:
 
 
 R = Relation
-PERMISSIONS: MappingProxyType[Permission, Rule] = MappingProxyType({
-    Permission.APPLICATION_CREATE: _rule("Apply for GPU-hours in an open access mode.", R.SIGNED_IN),
-    Permission.APPLICATION_READ: _rule("Read an application and its decision.", R.APPLICANT, R.SIGNER, R.COORDINATOR,
-                                       R.OPERATOR, R.AUDITOR),
-    Permission.APPLICATION_WITHDRAW: _rule("Take an application back before it is decided.", R.APPLICANT),
-    Permission.DECISION_PROPOSE: _rule("Propose an award as the first signer of the pool.", R.NEXT_SIGNER),
-    Permission.DECISION_REFUSE: _rule("Refuse an application when it is one's turn to sign.", R.NEXT_SIGNER),
-    Permission.DECISION_SIGN: _rule("Sign a proposed award when it is one's turn.", R.NEXT_SIGNER),
-    Permission.JOB_SUBMIT: _rule("Submit jobs on a project's GPU-hours.", R.MEMBER, R.PI),
-    Permission.PLAN_APPLY: _rule("Apply a plan to the cluster.", R.OPERATOR),
-    Permission.PLAN_READ: _rule("Read what would change on the cluster.", R.OPERATOR, R.AUDITOR),
-    Permission.PROJECT_INVITE: _rule("Add a member to a project.", R.PI),
-    Permission.PROJECT_READ: _rule("Read a project: balance, members, jobs.", R.MEMBER, R.PI, R.SIGNER, R.OPERATOR,
-                                   R.COORDINATOR, R.AUDITOR),
-    Permission.RECORDS_READ: _rule("Read job records into the ledger.", R.OPERATOR),
-    Permission.SPLIT_READ: _rule("See the split: supply, shares, borrowed and lent.", R.ANYONE),
-})
+PERMISSIONS: MappingProxyType[Permission, Rule] = MappingProxyType(
+    {
+        Permission.APPLICATION_CREATE: _rule("Apply for GPU-hours in an open access mode.", R.SIGNED_IN),
+        Permission.APPLICATION_READ: _rule(
+            "Read an application and its decision.", R.APPLICANT, R.SIGNER, R.COORDINATOR, R.OPERATOR, R.AUDITOR
+        ),
+        Permission.APPLICATION_WITHDRAW: _rule("Take an application back before it is decided.", R.APPLICANT),
+        Permission.DECISION_PROPOSE: _rule("Propose an award as the first signer of the pool.", R.NEXT_SIGNER),
+        Permission.DECISION_REFUSE: _rule("Refuse an application when it is one's turn to sign.", R.NEXT_SIGNER),
+        Permission.DECISION_SIGN: _rule("Sign a proposed award when it is one's turn.", R.NEXT_SIGNER),
+        Permission.JOB_SUBMIT: _rule("Submit jobs on a project's GPU-hours.", R.MEMBER, R.PI),
+        Permission.PLAN_APPLY: _rule("Apply a plan to the cluster.", R.OPERATOR),
+        Permission.PLAN_READ: _rule("Read what would change on the cluster.", R.OPERATOR, R.AUDITOR),
+        Permission.PROJECT_INVITE: _rule("Add a member to a project.", R.PI),
+        Permission.PROJECT_READ: _rule(
+            "Read a project: balance, members, jobs.", R.MEMBER, R.PI, R.SIGNER, R.OPERATOR, R.COORDINATOR, R.AUDITOR
+        ),
+        Permission.RECORDS_READ: _rule("Read job records into the ledger.", R.OPERATOR),
+        Permission.SPLIT_READ: _rule("See the split: supply, shares, borrowed and lent.", R.ANYONE),
+    }
+)
 
-NAMES: MappingProxyType[Relation, str] = MappingProxyType({
-    R.ANYONE: "anyone", R.SIGNED_IN: "anyone who is signed in", R.APPLICANT: "the applicant",
-    R.MEMBER: "a member of the project", R.PI: "its principal investigator", R.SIGNER: "a signer of the pool",
-    R.NEXT_SIGNER: "the signer whose turn it is", R.OPERATOR: "an operator of the system",
-    R.COORDINATOR: "the coordinator", R.AUDITOR: "an auditor",
-})
+NAMES: MappingProxyType[Relation, str] = MappingProxyType(
+    {
+        R.ANYONE: "anyone",
+        R.SIGNED_IN: "anyone who is signed in",
+        R.APPLICANT: "the applicant",
+        R.MEMBER: "a member of the project",
+        R.PI: "its principal investigator",
+        R.SIGNER: "a signer of the pool",
+        R.NEXT_SIGNER: "the signer whose turn it is",
+        R.OPERATOR: "an operator of the system",
+        R.COORDINATOR: "the coordinator",
+        R.AUDITOR: "an auditor",
+    }
+)
 
 
 def may(permission: Permission, relations: Collection[Relation]) -> bool:
@@ -101,6 +113,8 @@ def require(permission: Permission, relations: Collection[Relation], who: str) -
 def matrix() -> str:
     """The whole table as a page: one row per permission, one column per relation, a dot where it is granted."""
     columns = "".join(f" {NAMES[relation]} |" for relation in Relation)
-    rows = [f"| `{permission}`: {rule.sentence} |" + "".join(" ● |" if r in rule.granted_to else " |" for r in Relation)
-            for permission, rule in PERMISSIONS.items()]
+    rows = [
+        f"| `{permission}`: {rule.sentence} |" + "".join(" ● |" if r in rule.granted_to else " |" for r in Relation)
+        for permission, rule in PERMISSIONS.items()
+    ]
     return "\n".join([f"| permission |{columns}", "|---|" + ":-:|" * len(Relation), *rows]) + "\n"

@@ -66,8 +66,9 @@ class Placed:
     nodes: tuple[str, ...]
 
 
-def simulate(system: System, jobs: Sequence[SimJob], outages: Sequence[Outage], period: Period,
-             zone: ZoneInfo) -> tuple[Placed, ...]:
+def simulate(
+    system: System, jobs: Sequence[SimJob], outages: Sequence[Outage], period: Period, zone: ZoneInfo
+) -> tuple[Placed, ...]:
     """Run the jobs through `period`; those that started, in the order of their starts. `zone` bounds the windows.
 
     Raises ValueError for a job that is not on whole nodes where nodes are charged, and for a number used twice.
@@ -86,8 +87,9 @@ def simulate(system: System, jobs: Sequence[SimJob], outages: Sequence[Outage], 
 class _Machine:
     """What changes while the simulation runs. The three lists of events are kept with the next one last or on top."""
 
-    def __init__(self, system: System, jobs: Sequence[SimJob], outages: Sequence[Outage], period: Period,
-                 zone: ZoneInfo) -> None:
+    def __init__(
+        self, system: System, jobs: Sequence[SimJob], outages: Sequence[Outage], period: Period, zone: ZoneInfo
+    ) -> None:
         self.system, self.period, self.outages = system, period, outages
         self.sites = {site: SiteNodes(names, system.gpus_per_node) for site, names in system.node_names.items()}
         self.shares = Shares(system, period.start, zone)
@@ -147,8 +149,16 @@ class _Machine:
         if not self._waiting or not any(free.values()):
             return
         band = dead_band(self.shares.whole_window(self.system.gpus()), self.system.sharing.dead_band_ppm)
-        state = State(now, self._delivered(), free, self._eligible(now), tuple(self._running.values()),
-                      self.shares.deficits(), band, self.system.sharing.floor_percent)
+        state = State(
+            now,
+            self._delivered(),
+            free,
+            self._eligible(now),
+            tuple(self._running.values()),
+            self.shares.deficits(),
+            band,
+            self.system.sharing.floor_percent,
+        )
         for start in next_starts(state):
             self._start(now, start)
 
@@ -156,8 +166,11 @@ class _Machine:
         """The queue, each job without the sites that must be clear before it could end; late jobs leave it for good."""
         for number in [job.job for job in map(self._jobs.__getitem__, self._waiting) if _is_late(job, now)]:
             del self._waiting[number]
-        ahead = [(outage.start, outage.site) for outage in self.outages
-                 if now < outage.start < now + self._longest and self._clears_site(outage)]
+        ahead = [
+            (outage.start, outage.site)
+            for outage in self.outages
+            if now < outage.start < now + self._longest and self._clears_site(outage)
+        ]
         waiting = self._waiting.values()
         return tuple(_keeping_clear(job, now, ahead) for job in waiting) if ahead else tuple(waiting)
 

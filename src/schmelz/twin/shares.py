@@ -20,8 +20,9 @@ def window(instant: int, kind: str, zone: ZoneInfo) -> Period:
     day, months = local_date(instant, zone), MONTHS[kind]
     first = (day.month - 1) // months * months
     after = first + months
-    return Period(day_start(date(day.year, first + 1, 1), zone),
-                  day_start(date(day.year + after // 12, after % 12 + 1, 1), zone))
+    return Period(
+        day_start(date(day.year, first + 1, 1), zone), day_start(date(day.year + after // 12, after % 12 + 1, 1), zone)
+    )
 
 
 class Shares:

@@ -48,16 +48,21 @@ def admit(request: JobRequest, system: System, accounts: Mapping[str, Account], 
     """Raise Refused unless this person may run this job here, once there is room."""
     account = accounts.get(request.account)
     if account is None:
-        raise Refused(f"there is no account {request.account!r} on the cluster.",
-                      "A project's account is made when the plan after its award is applied.")
+        raise Refused(
+            f"there is no account {request.account!r} on the cluster.",
+            "A project's account is made when the plan after its award is applied.",
+        )
     if because := _not_entitled(request, account, members):
         raise Refused(because, "Ask the project's principal investigator or the operator.")
     _refuse_pool(request, system, account)
     _refuse_size(request, system)
     need = charged(system, request.gpus, request.nodes) * request.limit
     if account.gpu_minutes is not None and need > account.gpu_minutes * 60:
-        raise Refused(f"the job may need {_minutes(need)} GPU-minutes, which is more than the whole budget of "
-                      f"{account.name}, {account.gpu_minutes}.", "Ask for fewer GPUs or a shorter time limit.")
+        raise Refused(
+            f"the job may need {_minutes(need)} GPU-minutes, which is more than the whole budget of "
+            f"{account.name}, {account.gpu_minutes}.",
+            "Ask for fewer GPUs or a shorter time limit.",
+        )
 
 
 def _not_entitled(request: JobRequest, account: Account, members: Collection[Member]) -> str:
@@ -79,14 +84,18 @@ def _refuse_size(request: JobRequest, system: System) -> None:
         raise Refused(f"there is no site {request.site!r}.", f"One of: {', '.join(system.node_names)}.")
     per_node = system.gpus_per_node
     if request.nodes * per_node < request.gpus:
-        raise Refused(f"{request.gpus} GPUs do not fit on {request.nodes} nodes of {per_node} GPUs.",
-                      f"{request.gpus} GPUs need {-(-request.gpus // per_node)} nodes." if per_node else "")
+        raise Refused(
+            f"{request.gpus} GPUs do not fit on {request.nodes} nodes of {per_node} GPUs.",
+            f"{request.gpus} GPUs need {-(-request.gpus // per_node)} nodes." if per_node else "",
+        )
     if not sites(request, system):
         wished = [request.site] if request.site else list(system.node_names)
         site = max(wished, key=lambda name: len(system.node_names[name]))
         most = len(system.node_names[site])
-        raise Refused(f"{request.gpus} GPUs on {request.nodes} nodes are more than a site has; a job runs at one site.",
-                      f"The largest possible job has {most * per_node} GPUs on {most} nodes, at {site}.")
+        raise Refused(
+            f"{request.gpus} GPUs on {request.nodes} nodes are more than a site has; a job runs at one site.",
+            f"The largest possible job has {most * per_node} GPUs on {most} nodes, at {site}.",
+        )
 
 
 def sites(request: JobRequest, system: System) -> tuple[str, ...]:
@@ -94,8 +103,9 @@ def sites(request: JobRequest, system: System) -> tuple[str, ...]:
     if not system.gpus_per_node:
         return ()
     need = nodes_needed(system, request.gpus, request.nodes)
-    return tuple(site for site, nodes in system.node_names.items()
-                 if request.site in (None, site) and len(nodes) >= need)
+    return tuple(
+        site for site, nodes in system.node_names.items() if request.site in (None, site) and len(nodes) >= need
+    )
 
 
 def hold(request: JobRequest, system: System, account: Account | None, members: Collection[Member], used: int) -> str:
@@ -109,8 +119,10 @@ def hold(request: JobRequest, system: System, account: Account | None, members: 
     need = charged(system, request.gpus, request.nodes) * request.limit
     if account.gpu_minutes is not None and used + need > account.gpu_minutes * 60:
         left = max(0, account.gpu_minutes * 60 - used) // 60
-        return (f"the budget of {account.name} does not cover its time limit: it may need {_minutes(need)} "
-                f"GPU-minutes, {left} are left beside running jobs")
+        return (
+            f"the budget of {account.name} does not cover its time limit: it may need {_minutes(need)} "
+            f"GPU-minutes, {left} are left beside running jobs"
+        )
     return ""
 
 

@@ -138,10 +138,19 @@ class LocalCluster:
         home = self._spool.home(entry.job)
         try:
             with (home / "runner.log").open("ab") as log:
-                self._keepers.append(subprocess.Popen(
-                    [sys.executable, "-I", "-S", str(Path(runner.__file__)), str(home)], cwd=home, pass_fds=(lock,),
-                    env=environment(entry, launch, home), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    start_new_session=True, umask=0o077))
+                self._keepers.append(
+                    subprocess.Popen(
+                        [sys.executable, "-I", "-S", str(Path(runner.__file__)), str(home)],
+                        cwd=home,
+                        pass_fds=(lock,),
+                        env=environment(entry, launch, home),
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,
+                        umask=0o077,
+                    )
+                )
         except OSError as error:
             self._spool.put_back(entry.job)
             raise ClusterError(f"job {entry.job} could not be started ({error.strerror}); it waits on") from error
@@ -151,18 +160,26 @@ class LocalCluster:
 
 def environment(entry: Entry, launch: Launch, home: Path) -> dict[str, str]:
     """The whole environment of a job; nothing of ours gets in."""
-    first = next(iter(launch.slots.values()))[:entry.request.gpus]
+    first = next(iter(launch.slots.values()))[: entry.request.gpus]
     return {
-        "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": str(home / "work"), runner.COOKIE: str(home),
-        "CUDA_VISIBLE_DEVICES": ",".join(map(str, first)), "SCHMELZ_JOB_ID": entry.job,
-        "SCHMELZ_ACCOUNT": entry.request.account, "SCHMELZ_USER": entry.request.user,
-        "SCHMELZ_GPUS": str(entry.request.gpus), "SCHMELZ_NODES": ",".join(launch.slots),
-        "SCHMELZ_SITE": launch.site, "SCHMELZ_LIMIT": str(entry.request.limit),
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": str(home / "work"),
+        runner.COOKIE: str(home),
+        "CUDA_VISIBLE_DEVICES": ",".join(map(str, first)),
+        "SCHMELZ_JOB_ID": entry.job,
+        "SCHMELZ_ACCOUNT": entry.request.account,
+        "SCHMELZ_USER": entry.request.user,
+        "SCHMELZ_GPUS": str(entry.request.gpus),
+        "SCHMELZ_NODES": ",".join(launch.slots),
+        "SCHMELZ_SITE": launch.site,
+        "SCHMELZ_LIMIT": str(entry.request.limit),
     }
 
 
 def _check_names(names: Sequence[str]) -> None:
     """Names go into records and file paths of others: letters, digits and a few signs."""
-    if faults := [f"name {name!r}: letters, digits and . _ - @ + only, at most 80" for name in names
-                  if not _NAME.fullmatch(name)]:
+    if faults := [
+        f"name {name!r}: letters, digits and . _ - @ + only, at most 80" for name in names if not _NAME.fullmatch(name)
+    ]:
         raise BadInput(faults)

@@ -12,8 +12,10 @@ from schmelz.cluster.model import Job, JobState
 from schmelz.policy.system import System
 from schmelz.units import iso
 
-HEADER = ("JobIDRaw|Cluster|User|Account|Partition|QOS|State|Submit|Eligible|Start|End|ElapsedRaw|TimelimitRaw|"
-          "AllocTRES|NNodes|ExitCode|NodeList")
+HEADER = (
+    "JobIDRaw|Cluster|User|Account|Partition|QOS|State|Submit|Eligible|Start|End|ElapsedRaw|TimelimitRaw|"
+    "AllocTRES|NNodes|ExitCode|NodeList"
+)
 
 
 def records(entries: Iterable[Entry], system: System, since: int, now: int) -> bytes:
@@ -24,13 +26,27 @@ def records(entries: Iterable[Entry], system: System, since: int, now: int) -> b
 
 def _row(entry: Entry, system: System, now: int) -> str:
     request, launch, end = entry.request, entry.launch, entry.end
-    head = [entry.job, system.cluster.name, request.user, request.account,
-            launch.site if launch else request.site or ",".join(system.node_names), "normal", state(entry)]
-    times = [_time(entry.submitted), _time(_eligible(entry)), _time(launch.start if launch else None),
-             _time(end.end if end else None)]
+    head = [
+        entry.job,
+        system.cluster.name,
+        request.user,
+        request.account,
+        launch.site if launch else request.site or ",".join(system.node_names),
+        "normal",
+        state(entry),
+    ]
+    times = [
+        _time(entry.submitted),
+        _time(_eligible(entry)),
+        _time(launch.start if launch else None),
+        _time(end.end if end else None),
+    ]
     elapsed = max(0, (end.end if end else now) - launch.start) if launch else 0
-    place = [str(len(launch.slots) if launch else request.nodes), f"{end.code}:{end.signal}" if end else "0:0",
-             node_list(entry) or "None assigned"]
+    place = [
+        str(len(launch.slots) if launch else request.nodes),
+        f"{end.code}:{end.signal}" if end else "0:0",
+        node_list(entry) or "None assigned",
+    ]
     return "|".join([*head, *times, str(elapsed), str(-(-request.limit // 60)), _tres(entry, system), *place])
 
 
@@ -66,10 +82,21 @@ def as_job(entry: Entry) -> Job:
     """The job as the cluster's interface shows it."""
     request, launch, end = entry.request, entry.launch, entry.end
     return Job(
-        entry.job, request.account, request.user, state(entry), request.gpus,
-        len(launch.slots) if launch else request.nodes, request.limit, entry.submitted,
-        launch.start if launch else None, end.end if end else None, launch.site if launch else request.site,
-        node_list(entry), _reason(entry), (end.code or (end.signal and 128 + end.signal)) if end else None)
+        entry.job,
+        request.account,
+        request.user,
+        state(entry),
+        request.gpus,
+        len(launch.slots) if launch else request.nodes,
+        request.limit,
+        entry.submitted,
+        launch.start if launch else None,
+        end.end if end else None,
+        launch.site if launch else request.site,
+        node_list(entry),
+        _reason(entry),
+        (end.code or (end.signal and 128 + end.signal)) if end else None,
+    )
 
 
 def _reason(entry: Entry) -> str:

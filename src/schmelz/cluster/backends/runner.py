@@ -91,8 +91,10 @@ def _run(home: Path, output: BinaryIO, deadline: float) -> tuple[str, int, int]:
     try:
         script = _start(home / "work", (home / "script").read_bytes())
     except OSError as error:
-        output.write(f"schmelz: the script does not start: {error.strerror}; does its #! line name a program "
-                     "that is installed?\n".encode())
+        output.write(
+            f"schmelz: the script does not start: {error.strerror}; does its #! line name a program "
+            "that is installed?\n".encode()
+        )
         return "FAILED", 127, 0
     copy = Copy(script, output)
     stopped = _watch(home, script, copy, deadline)
@@ -116,9 +118,19 @@ def _start(work: Path, text: bytes) -> "subprocess.Popen[bytes]":
 
     def spawn(arguments: list[str]) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            arguments, cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0,
-            start_new_session=True, umask=0o077, user=NOBODY if drop else None, group=NOBODY if drop else None,
-            extra_groups=[] if drop else None)
+            arguments,
+            cwd=work,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+            umask=0o077,
+            user=NOBODY if drop else None,
+            group=NOBODY if drop else None,
+            extra_groups=[] if drop else None,
+        )
+
     if text.startswith(b"#!"):
         return spawn(["./script"])
     return spawn(["/bin/sh", "./script"])
@@ -151,7 +163,7 @@ class Copy:
             self._write(block)
 
     def _write(self, block: bytes) -> None:
-        kept = block[:self.room]
+        kept = block[: self.room]
         self.room -= len(kept)
         try:
             self.output.write(kept)

@@ -24,8 +24,14 @@ class Cycle:
     waits: tuple[tuple[str, Wait], ...]
 
 
-def cycle(system: System, accounts: Mapping[str, Account], members: Collection[Member], entries: Iterable[Entry],
-          now: int, steering: Steering) -> Cycle:
+def cycle(
+    system: System,
+    accounts: Mapping[str, Account],
+    members: Collection[Member],
+    entries: Iterable[Entry],
+    now: int,
+    steering: Steering,
+) -> Cycle:
     """Decide a cycle at `now`."""
     scene = _Scene(system, accounts, members, now, steering)
     for entry in entries:
@@ -81,8 +87,10 @@ class _Scene:
             return Wait(because, None)
         gpus = charged(self.system, entry.request.gpus, entry.request.nodes)
         where = f" at {entry.request.site}" if entry.request.site else ""
-        return Wait(f"waits until {gpus} GPU{'s are' if gpus > 1 else ' is'} free{where} and it is its turn",
-                    self._eligible(entry))
+        return Wait(
+            f"waits until {gpus} GPU{'s are' if gpus > 1 else ' is'} free{where} and it is its turn",
+            self._eligible(entry),
+        )
 
     def _eligible(self, entry: Entry) -> int:
         if entry.wait is None:
@@ -106,18 +114,26 @@ class _Scene:
     def _launch(self, entry: Entry, start: Start, free: dict[str, Slots]) -> Launch:
         gpus = charged(self.system, entry.request.gpus, entry.request.nodes)
         slots = choose(free[start.site], gpus)
-        free[start.site] = {node: rest for node, had in free[start.site].items()
-                            if (rest := tuple(s for s in had if s not in slots.get(node, ())))}
+        free[start.site] = {
+            node: rest
+            for node, had in free[start.site].items()
+            if (rest := tuple(s for s in had if s not in slots.get(node, ())))
+        }
         # never before the slots' last job ended, whatever the clock says: the ledger counts each GPU-second once
         begin = max([self.now, *(self.freed.get(slot, 0) for slot in _each(slots))])
         return Launch(start.site, slots, gpus, begin, self._eligible(entry))
 
     def _state(self, free: Mapping[str, Slots]) -> State:
         return State(
-            self.now, self.system.gpus(), {site: room(slots) for site, slots in free.items()},
+            self.now,
+            self.system.gpus(),
+            {site: room(slots) for site, slots in free.items()},
             tuple(self._waiting(e) for e in self.waiting.values() if not self.held(e)),
             tuple(_running(e, e.launch) for e in self.running.values() if e.launch),
-            self.steering.deficits, self.steering.dead_band, self.steering.floor_percent)
+            self.steering.deficits,
+            self.steering.dead_band,
+            self.steering.floor_percent,
+        )
 
     def _waiting(self, entry: Entry) -> Waiting:
         request = entry.request

@@ -25,8 +25,10 @@ def charged(system: System, gpus: int, nodes: int) -> int:
 def free_slots(system: System, taken: Iterable[Slots]) -> dict[str, Slots]:
     """The slots that a job may take, by site and node, in the order of the policy file."""
     used = {(node, slot) for slots in taken for node, numbers in slots.items() for slot in numbers}
-    return {site: {node: slots for node in nodes if (slots := _free(system, node, used))}
-            for site, nodes in system.node_names.items()}
+    return {
+        site: {node: slots for node in nodes if (slots := _free(system, node, used))}
+        for site, nodes in system.node_names.items()
+    }
 
 
 def _free(system: System, node: str, used: set[tuple[str, int]]) -> tuple[int, ...]:
@@ -41,6 +43,7 @@ def room(free: Slots) -> int:
 
 def choose(free: Slots, gpus: int) -> Slots:
     """`gpus` of the free slots: on the fullest node that holds them all, else on the emptiest nodes."""
+
     def closeness(node: str) -> tuple[bool, int]:
         size = len(free[node])
         return size < gpus, size if size >= gpus else -size

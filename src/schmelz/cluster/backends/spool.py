@@ -205,10 +205,15 @@ def _entry(job: str, home: Path) -> Entry:
     if launch:
         launch["slots"] = {node: tuple(slots) for node, slots in launch["slots"].items()}
     return Entry(
-        job, JobRequest(**facts["request"]), facts["submitted"], wait=Wait(**wait) if wait else None,
-        launch=Launch(**launch) if launch else None, end=End(**end) if end else None,
+        job,
+        JobRequest(**facts["request"]),
+        facts["submitted"],
+        wait=Wait(**wait) if wait else None,
+        launch=Launch(**launch) if launch else None,
+        end=End(**end) if end else None,
         cancelled=(home / "cancel").exists(),
-        changed=max(end["end"], int((home / "ended.json").stat().st_mtime)) if end else 0)
+        changed=max(end["end"], int((home / "ended.json").stat().st_mtime)) if end else 0,
+    )
 
 
 def _optional(path: Path) -> dict[str, Any] | None:

@@ -24,8 +24,12 @@ class TapeCluster:
     def observe(self) -> Observed:
         seen = self._json("observe.json")
         try:
-            return Observed(seen["cluster"], tuple(Account(**row) for row in seen["accounts"]),
-                            tuple(Member(**row) for row in seen["members"]), tuple(seen.get("foreign", ())))
+            return Observed(
+                seen["cluster"],
+                tuple(Account(**row) for row in seen["accounts"]),
+                tuple(Member(**row) for row in seen["members"]),
+                tuple(seen.get("foreign", ())),
+            )
         except (KeyError, TypeError) as error:
             raise ClusterError(f"{self._directory / 'observe.json'}: not as recorded ({error})") from error
 

@@ -37,12 +37,16 @@ def check_open(mode: Mode) -> None:
     if mode.state != "open":
         raise Refused(f"{english(mode.title)} is {mode.state}.", "Choose an access mode that is open.")
     if mode.order == "ranked" or "peer-review" in mode.steps or "panel" in mode.steps:
-        raise Refused(f"{english(mode.title)} is decided by reviewers and ranking, which this portal cannot run yet.",
-                      "Apply where the source of the access mode says; it is linked on the page of open calls.")
+        raise Refused(
+            f"{english(mode.title)} is decided by reviewers and ranking, which this portal cannot run yet.",
+            "Apply where the source of the access mode says; it is linked on the page of open calls.",
+        )
 
 
 @transaction.atomic
-def submit(factory: Factory, *, mode_id: str, person: Person, answers: object, brought_over: bool = False) -> Application:
+def submit(
+    factory: Factory, *, mode_id: str, person: Person, answers: object, brought_over: bool = False
+) -> Application:
     """A new application. Raises BadInput for unusable answers, Refused for a mode that is not open.
 
     `brought_over`: it was received elsewhere, when the mode was open; only its answers are checked.
@@ -54,11 +58,24 @@ def submit(factory: Factory, *, mode_id: str, person: Person, answers: object, b
     form = read_form(factory, mode, person, answers)
     moment = now()
     application = Application(
-        code=_next_code(), mode=mode.id, mode_version=mode.version, policy=version(),
-        system=form.system or mode.systems[0], pool=mode.pool, applicant=person, title=form.title, summary=form.summary,
-        organisation=form.organisation, category=form.category, country=form.country, gpu_hours=form.gpu_hours,
-        months=form.months, answers=_kept(form), submitted=moment,
-        due=due(moment, mode.answer_in, factory.zone, factory.factory.holidays))
+        code=_next_code(),
+        mode=mode.id,
+        mode_version=mode.version,
+        policy=version(),
+        system=form.system or mode.systems[0],
+        pool=mode.pool,
+        applicant=person,
+        title=form.title,
+        summary=form.summary,
+        organisation=form.organisation,
+        category=form.category,
+        country=form.country,
+        gpu_hours=form.gpu_hours,
+        months=form.months,
+        answers=_kept(form),
+        submitted=moment,
+        due=due(moment, mode.answer_in, factory.zone, factory.factory.holidays),
+    )
     application.save(force_insert=True)
     record("application.submit", f"application:{application.code}", person, mode=mode.id, gpu_hours=form.gpu_hours)
     received_letter(factory, application)
@@ -75,15 +92,23 @@ def _kept(form: Form) -> dict[str, object]:
     return {"founded": form.founded, "statements": sorted(form.statements), "inference_percent": form.inference_percent}
 
 
-def _move(factory: Factory, code: str, name: str, person: Person, because: str,
-          write: Callable[[Application], dict[str, object]]) -> Application:
+def _move(
+    factory: Factory,
+    code: str,
+    name: str,
+    person: Person,
+    because: str,
+    write: Callable[[Application], dict[str, object]],
+) -> Application:
     """The one way an application changes state. `write` makes the move's own changes and returns the event's data."""
     with transaction.atomic():
         application = Application.objects.select_for_update().filter(code=code).select_related("applicant").get()
         row = transition(TRANSITIONS, name, application.state)
         if row.permission in DECISIONS:
             if application.applicant_id == person.pk:
-                raise Refused("nobody decides about an application of their own.", "Somebody else of the role must act.")
+                raise Refused(
+                    "nobody decides about an application of their own.", "Somebody else of the role must act."
+                )
             check_signer(pool_of(factory, application), signatures(application), person.handle, roles(person))
         require(row.permission, relations(factory, person, application), person.name)
         application.state = row.finish
@@ -94,8 +119,14 @@ def _move(factory: Factory, code: str, name: str, person: Person, because: str,
 
 
 def _sign(application: Application, person: Person, role: str, because: str) -> None:
-    Signature.objects.create(application=application, order=application.signatures.count(), role=role, person=person,
-                             at=now(), because=because)
+    Signature.objects.create(
+        application=application,
+        order=application.signatures.count(),
+        role=role,
+        person=person,
+        at=now(),
+        because=because,
+    )
 
 
 def propose(factory: Factory, code: str, person: Person, *, gpu_hours: int, because: str) -> Application:
@@ -140,14 +171,30 @@ def sign(factory: Factory, code: str, person: Person, *, because: str = "", star
 def _open(factory: Factory, application: Application, start: int) -> Project:
     assert application.award_gpu_hours is not None
     project = Project(
-        title=application.title, system=application.system, pool=application.pool, mode=application.mode,
-        application=application.code, organisation=application.organisation, category=application.category,
-        country=application.country, commercial=factory.category(application.category).commercial,
-        grant_gpu_s=application.award_gpu_hours * HOUR, start=start,
-        end=add_months(start, application.months, factory.zone))
+        title=application.title,
+        system=application.system,
+        pool=application.pool,
+        mode=application.mode,
+        application=application.code,
+        organisation=application.organisation,
+        category=application.category,
+        country=application.country,
+        commercial=factory.category(application.category).commercial,
+        grant_gpu_s=application.award_gpu_hours * HOUR,
+        start=start,
+        end=add_months(start, application.months, factory.zone),
+    )
     open_project(factory, project, application.applicant)
-    record("project.open", f"project:{project.code}", None, pool=project.pool, gpu_s=project.grant_gpu_s,
-           start=project.start, end=project.end, application=application.code)
+    record(
+        "project.open",
+        f"project:{project.code}",
+        None,
+        pool=project.pool,
+        gpu_s=project.grant_gpu_s,
+        start=project.start,
+        end=project.end,
+        application=application.code,
+    )
     return project
 
 

@@ -42,14 +42,19 @@ class Form(BaseModel):
 def template(mode: Mode, factory: Factory) -> dict[str, object]:
     """A form to fill in for this access mode."""
     system = factory.system(mode.systems[0])
-    return {"title": "", "summary": "", "gpu_hours": mode.size(system).default, "months": mode.months[0],
-            "statements": list(mode.statements)}
+    return {
+        "title": "",
+        "summary": "",
+        "gpu_hours": mode.size(system).default,
+        "months": mode.months[0],
+        "statements": list(mode.statements),
+    }
 
 
 def read_form(factory: Factory, mode: Mode, person: Person, answers: object) -> Form:
     """Check the answers. Raises BadInput with one line per fault: the key, what is wrong, what would be right."""
     if not isinstance(answers, Mapping):
-        raise BadInput("answers: must be a table of keys and values, such as {\"title\": \"...\", \"gpu_hours\": 1000}")
+        raise BadInput('answers: must be a table of keys and values, such as {"title": "...", "gpu_hours": 1000}')
     try:
         form = Form.model_validate(_known(person) | dict(answers))
     except ValidationError as error:
@@ -62,8 +67,12 @@ def _known(person: Person) -> dict[str, Any]:
     organisation = person.organisation
     if organisation is None:
         return {}
-    return {"organisation": organisation.name, "category": organisation.category, "country": organisation.country,
-            "founded": organisation.founded}
+    return {
+        "organisation": organisation.name,
+        "category": organisation.category,
+        "country": organisation.country,
+        "founded": organisation.founded,
+    }
 
 
 def _line(fault: Any) -> str:
@@ -80,7 +89,9 @@ def _check_names(factory: Factory, mode: Mode, form: Form) -> None:
         faults.append(f"category: {form.category!r} is not known; one of: {', '.join(categories)}")
     if form.system is not None and form.system not in mode.systems:
         faults.append(f"system: {form.system!r} is not offered in this mode; one of: {', '.join(mode.systems)}")
-    faults += [f"statements: {s!r} is not asked for; one of: {', '.join(mode.statements)}"
-               for s in sorted(form.statements - set(mode.statements))]
+    faults += [
+        f"statements: {s!r} is not asked for; one of: {', '.join(mode.statements)}"
+        for s in sorted(form.statements - set(mode.statements))
+    ]
     if faults:
         raise BadInput(faults)

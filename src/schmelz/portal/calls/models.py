@@ -53,5 +53,7 @@ class Signature(models.Model):
 
     class Meta:
         ordering = ["application", "order"]
-        constraints = [models.UniqueConstraint(fields=["application", "order"], name="signature_in_order"),
-                       models.UniqueConstraint(fields=["application", "person"], name="four_eyes")]
+        constraints = [
+            models.UniqueConstraint(fields=["application", "order"], name="signature_in_order"),
+            models.UniqueConstraint(fields=["application", "person"], name="four_eyes"),
+        ]

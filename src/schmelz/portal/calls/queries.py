@@ -79,15 +79,24 @@ def inbox(factory: Factory, person: Person) -> list[Application]:
 
 def answers_of(application: Application) -> Answers:
     said = application.answers
-    earlier = Application.objects.filter(organisation=application.organisation, state=ApplicationState.AWARDED,
-                                         submitted__lt=application.submitted).count()
-    return Answers(category=application.category, country=application.country, gpu_hours=application.gpu_hours,
-                   months=application.months, founded=said.get("founded"), statements=frozenset(said.get("statements", ())),
-                   inference_percent=said.get("inference_percent"), earlier_awards=earlier)
+    earlier = Application.objects.filter(
+        organisation=application.organisation, state=ApplicationState.AWARDED, submitted__lt=application.submitted
+    ).count()
+    return Answers(
+        category=application.category,
+        country=application.country,
+        gpu_hours=application.gpu_hours,
+        months=application.months,
+        founded=said.get("founded"),
+        statements=frozenset(said.get("statements", ())),
+        inference_percent=said.get("inference_percent"),
+        earlier_awards=earlier,
+    )
 
 
 def findings(factory: Factory, application: Application) -> tuple[Finding, ...]:
     """Eligibility, computed anew with the reasons, as of the year of submission."""
     year = local_date(application.submitted or now(), factory.zone).year
-    return assess(factory, mode_of(factory, application.mode), factory.system(application.system),
-                  answers_of(application), year)
+    return assess(
+        factory, mode_of(factory, application.mode), factory.system(application.system), answers_of(application), year
+    )

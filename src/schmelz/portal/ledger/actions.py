@@ -26,8 +26,16 @@ def record(kind: str, subject: str, actor: Actor | None, because: str = "", **da
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(7311)")
     seq, previous = head()
-    event = Event(seq=seq + 1, at=now(), kind=kind, subject=subject, actor_id=actor.pk if actor else None,
-                  commitment=commitment(actor.salt, actor.handle) if actor else "", because=because, data=canonical(data))
+    event = Event(
+        seq=seq + 1,
+        at=now(),
+        kind=kind,
+        subject=subject,
+        actor_id=actor.pk if actor else None,
+        commitment=commitment(actor.salt, actor.handle) if actor else "",
+        because=because,
+        data=canonical(data),
+    )
     event.hash = link(previous, event.facts())
     event.save(force_insert=True)
     return event

@@ -22,5 +22,12 @@ class Event(models.Model):
 
     def facts(self) -> dict[str, object]:
         """What the hash covers."""
-        return {"seq": self.seq, "at": self.at, "kind": self.kind, "subject": self.subject,
-                "actor": self.commitment, "because": self.because, "data": self.data}
+        return {
+            "seq": self.seq,
+            "at": self.at,
+            "kind": self.kind,
+            "subject": self.subject,
+            "actor": self.commitment,
+            "because": self.because,
+            "data": self.data,
+        }

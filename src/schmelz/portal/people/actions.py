@@ -16,16 +16,30 @@ def check_roles(factory: Factory, wanted: Collection[str]) -> None:
     """Raise BadInput for a role that the policy file does not have."""
     unknown = [role for role in wanted if role not in factory.roles]
     if unknown:
-        raise BadInput([f"role: {role!r} is not in the policy file; one of: {', '.join(factory.roles)}" for role in unknown])
+        raise BadInput(
+            [f"role: {role!r} is not in the policy file; one of: {', '.join(factory.roles)}" for role in unknown]
+        )
 
 
 @transaction.atomic
-def add_person(factory: Factory, *, handle: str, name: str, email: str, organisation: Organisation | None = None,
-               unix_name: str | None = None, roles: Collection[str] = (), password: str | None = None,
-               demo: bool = False, actor: Person | None = None) -> Person:
+def add_person(
+    factory: Factory,
+    *,
+    handle: str,
+    name: str,
+    email: str,
+    organisation: Organisation | None = None,
+    unix_name: str | None = None,
+    roles: Collection[str] = (),
+    password: str | None = None,
+    demo: bool = False,
+    actor: Person | None = None,
+) -> Person:
     """A new person with their functions. Raises BadInput for a handle, name or role that cannot be used."""
     check_roles(factory, roles)
-    person = Person(handle=handle, name=name, email=email, organisation=organisation, unix_name=unix_name or None, demo=demo)
+    person = Person(
+        handle=handle, name=name, email=email, organisation=organisation, unix_name=unix_name or None, demo=demo
+    )
     person.set_password(password) if password else person.set_unusable_password()
     try:
         person.full_clean()

@@ -40,7 +40,9 @@ class Person(AbstractBaseUser):
     handle = models.CharField(max_length=40, unique=True, validators=[HANDLE])
     name = models.CharField(max_length=200)
     email = models.EmailField()
-    organisation = models.ForeignKey(Organisation, null=True, blank=True, on_delete=models.PROTECT, related_name="persons")
+    organisation = models.ForeignKey(
+        Organisation, null=True, blank=True, on_delete=models.PROTECT, related_name="persons"
+    )
     unix_name = models.CharField(max_length=32, null=True, blank=True, unique=True, validators=[UNIX_NAME])
     salt = models.CharField(max_length=64, default=new_salt)
     is_active = models.BooleanField(default=True)

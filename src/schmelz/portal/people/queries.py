@@ -54,7 +54,9 @@ def signs_for(factory: Factory, system: System, held: frozenset[str]) -> Q:
     """The rows (with `pool` and `mode`) of a system that somebody with these functions signs for."""
     own = {mode.id: set(mode.signers) for mode in factory.modes if mode.signers}
     pools = [pool.id for pool in system.pools if held & set(pool.signers)]
-    return (Q(pool__in=pools) & ~Q(mode__in=list(own))) | Q(mode__in=[mode for mode, signers in own.items() if held & signers])
+    return (Q(pool__in=pools) & ~Q(mode__in=list(own))) | Q(
+        mode__in=[mode for mode, signers in own.items() if held & signers]
+    )
 
 
 def readable(factory: Factory, person: Person | None, permission: Permission, own: Q) -> Q:

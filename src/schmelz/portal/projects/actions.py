@@ -20,7 +20,7 @@ def next_code(factory: Factory) -> str:
     """The next free project code: the factory's prefix and five digits, counted up."""
     prefix = factory.factory.project_prefix
     last = Project.objects.filter(code__startswith=prefix).order_by("-code").values_list("code", flat=True).first()
-    number = int(re.sub(r"\D", "", last[len(prefix):])) + 1 if last else 1
+    number = int(re.sub(r"\D", "", last[len(prefix) :])) + 1 if last else 1
     return f"{prefix}{number:05d}"
 
 
@@ -29,8 +29,9 @@ def open_project(factory: Factory, project: Project, leader: Person, members: It
     project.code = next_code(factory)
     project.save(force_insert=True)
     everybody = [leader, *(m for m in members if m.pk != leader.pk)]
-    Membership.objects.bulk_create([Membership(project=project, person=person, leads=person.pk == leader.pk, since=now())
-                                    for person in everybody])
+    Membership.objects.bulk_create(
+        [Membership(project=project, person=person, leads=person.pk == leader.pk, since=now()) for person in everybody]
+    )
     return project
 
 

@@ -50,17 +50,33 @@ def usage(by: Sequence[str], first: date | None = None, last: date | None = None
 def split(system: System, window: str | None = None, as_of: int | None = None) -> Split:
     """The split of a window so far. Raises BadInput for a window that is not one."""
     moment = now() if as_of is None else as_of
-    return _split(version(), system.id, window, moment, tuple(sorted(manifest().items())), _projects(),
-                  tuple(outages(system.id)))
+    return _split(
+        version(), system.id, window, moment, tuple(sorted(manifest().items())), _projects(), tuple(outages(system.id))
+    )
 
 
 @lru_cache(maxsize=8)
-def _split(_version: str, system: str, window: str | None, as_of: int, files: tuple[tuple[str, str], ...],
-           projects: Projects, away: tuple[Outage, ...]) -> Split:
+def _split(
+    _version: str,
+    system: str,
+    window: str | None,
+    as_of: int,
+    files: tuple[tuple[str, str], ...],
+    projects: Projects,
+    away: tuple[Outage, ...],
+) -> Split:
     policy = factory()
     _, period = splitting.window(policy, system, window, as_of)
     frame = _attributed(_version, files, projects).filter(pl.col("system") == system)
-    return splitting.split(policy, system, frame, away, period, as_of, grants_left=left({code: grant for code, _, grant in projects}, frame, as_of))
+    return splitting.split(
+        policy,
+        system,
+        frame,
+        away,
+        period,
+        as_of,
+        grants_left=left({code: grant for code, _, grant in projects}, frame, as_of),
+    )
 
 
 def balance(project: Project) -> Balance:

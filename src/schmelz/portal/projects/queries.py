@@ -54,6 +54,12 @@ def desired_projects(system: System) -> list[DesiredProject]:
 def _desired(project: Project, people: Iterable[tuple[str | None, str]]) -> DesiredProject:
     named = list(people)
     return DesiredProject(
-        id=project.code, pool=project.pool, gpu_seconds=project.grant_gpu_s, start=project.start, end=project.end,
-        suspended=False, members=tuple(sorted(unix for unix, _ in named if unix)),
-        nameless=tuple(sorted(handle for unix, handle in named if not unix)))
+        id=project.code,
+        pool=project.pool,
+        gpu_seconds=project.grant_gpu_s,
+        start=project.start,
+        end=project.end,
+        suspended=False,
+        members=tuple(sorted(unix for unix, _ in named if unix)),
+        nameless=tuple(sorted(handle for unix, handle in named if not unix)),
+    )

@@ -24,8 +24,15 @@ def keep_records(read: SacctReading, *, source: str, system: str, actor: Person 
     """
     before = manifest()
     merged = store.merge(records_directory(), before, read.runs)
-    reading = Reading(at=now(), source=source[:200], system=system, lines=read.lines, added=merged.added,
-                      replaced=merged.replaced, quarantined=len(read.faults))
+    reading = Reading(
+        at=now(),
+        source=source[:200],
+        system=system,
+        lines=read.lines,
+        added=merged.added,
+        replaced=merged.replaced,
+        quarantined=len(read.faults),
+    )
     if merged.manifest == before and not read.faults:
         return reading
     # a running job grows at every reading: that alone is no news for the ledger, and the last reading's row serves again
@@ -37,12 +44,23 @@ def keep_records(read: SacctReading, *, source: str, system: str, actor: Person 
         last = Reading.objects.filter(source=reading.source).first()
         reading.pk = last.pk if last and not last.quarantined else None
     reading.save()
-    Quarantined.objects.bulk_create([Quarantined(reading=reading, line=fault.line, reason=fault.reason, text=fault.text[:2000])
-                                     for fault in read.faults[:KEPT_FAULTS]])
+    Quarantined.objects.bulk_create(
+        [
+            Quarantined(reading=reading, line=fault.line, reason=fault.reason, text=fault.text[:2000])
+            for fault in read.faults[:KEPT_FAULTS]
+        ]
+    )
     if news:
-        record("records.read", f"system:{system}", actor, source=source[:200], added=merged.added, replaced=merged.replaced,
-               quarantined=len(read.faults), files={m: merged.manifest[m] for m in sorted(merged.manifest)
-                                                    if before.get(m) != merged.manifest[m]})
+        record(
+            "records.read",
+            f"system:{system}",
+            actor,
+            source=source[:200],
+            added=merged.added,
+            replaced=merged.replaced,
+            quarantined=len(read.faults),
+            files={m: merged.manifest[m] for m in sorted(merged.manifest) if before.get(m) != merged.manifest[m]},
+        )
     return reading
 
 
@@ -52,8 +70,12 @@ def keep_outages(outages: Iterable[tuple[Outage, str]]) -> int:
     changed = 0
     for outage, reason in outages:
         row, new = NodeOutage.objects.get_or_create(
-            system=outage.system, node=outage.node, kind=outage.kind, start=outage.start,
-            defaults={"end": outage.end, "reason": reason[:200]})
+            system=outage.system,
+            node=outage.node,
+            kind=outage.kind,
+            start=outage.start,
+            defaults={"end": outage.end, "reason": reason[:200]},
+        )
         if not new and row.end != outage.end and outage.end is not None:
             row.end = outage.end
             row.save(update_fields=["end"])
