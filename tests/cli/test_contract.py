@@ -9,6 +9,7 @@ from schmelz.cli.jobs import seconds
 from schmelz.cli.main import hoisted
 from schmelz.faults import BadInput
 from schmelz.portal.calls.models import Application
+from schmelz.portal.usage.models import Quarantined
 
 HEADER = "JobIDRaw|Account|User|Partition|State|Submit|Start|End|ElapsedRaw|AllocTRES|NNodes|NodeList\n"
 
@@ -129,6 +130,9 @@ def test_a_bad_line_is_kept_apart(run, cast, tmp_path) -> None:
     assert done.code == 3
     assert (json.loads(done.out)["added"], json.loads(done.out)["quarantined"]) == (2, 1)
     assert "line 3" in done.err
+    again = run("meter", "--from", str(path), "--json", person="gilles")
+    assert (again.code, json.loads(again.out)["added"], again.err) == (3, 0, done.err)
+    assert Quarantined.objects.count() == 1
 
 
 @pytest.mark.parametrize("text", ["", "no header at all\n", "JobIDRaw|Account\n1|a\n"])

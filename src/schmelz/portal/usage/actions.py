@@ -33,7 +33,7 @@ def keep_records(read: SacctReading, *, source: str, system: str, actor: Person 
         replaced=merged.replaced,
         quarantined=len(read.faults),
     )
-    if merged.manifest == before and not read.faults:
+    if merged.manifest == before and (not read.faults or _seen(reading)):
         return reading
     # a running job grows at every reading: that alone is no news for the ledger, and the last reading's row serves again
     news = bool(merged.added or read.faults or actor)
@@ -62,6 +62,15 @@ def keep_records(read: SacctReading, *, source: str, system: str, actor: Person 
             files={m: merged.manifest[m] for m in sorted(merged.manifest) if before.get(m) != merged.manifest[m]},
         )
     return reading
+
+
+def _seen(reading: Reading) -> bool:
+    """Whether the same lines of the same source lie in quarantine already; the reading then speaks of those."""
+    same = Reading.objects.filter(
+        source=reading.source, system=reading.system, lines=reading.lines, quarantined=reading.quarantined
+    ).first()
+    reading.pk = same.pk if same else None
+    return same is not None
 
 
 @transaction.atomic
