@@ -200,3 +200,30 @@ def test_times_that_are_none(text) -> None:
 def test_json_dates_are_iso(run) -> None:
     figures = json.loads(run("split", "--window", "2026-03", "--json").out)
     assert date.fromisoformat(figures["from"][:10])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--gpus", "0"), "gpus: must be 1 or more"),
+        (("--gpus", "-4"), "gpus: must be 1 or more"),
+        (("--gpus", "1", "--nodes", "0"), "nodes: 1 GPUs need 1 nodes"),
+        (("--gpus", "100", "--nodes", "1"), "nodes: 100 GPUs need"),
+        (("--gpus", "100000"), "gpus: 100000 GPUs on"),
+        (("--gpus", "1", "--site", "mars"), "site: 'mars' is not known"),
+        (("--gpus", "1", "--time", "999-00:00:00"), "is too long; at most"),
+        (("--gpus", "1.5"), "Usage"),
+    ],
+)
+def test_jobs_that_cannot_be(run, cast, answers, tmp_path, words, said) -> None:
+    code = run("application", "new", "--mode", cast.mode.id, "--from", str(answers), person="anna").out.strip()
+    hours = str(cast.mode.size(cast.system).default)
+    run("decision", "propose", code, "--gpu-hours", hours, "--because", "fits", person="signer0")
+    project = [run("decision", "sign", code, person=s.handle).out for s in cast.signers[1:]][-1].split()[-1]
+    run("apply", person="gilles")
+    script = tmp_path / "a.sh"
+    script.write_text("#!/bin/sh\ntrue\n")
+    done = run("submit", str(script), "--project", project, *words, person="anna")
+    assert (done.code, done.out) == (2, ""), done
+    assert said in done.err
+    assert run("jobs", "--json", person="anna").out.strip() == "[]"

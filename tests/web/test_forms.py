@@ -151,7 +151,7 @@ def test_jobs(scene, browser) -> None:
         ("hours", "100001"),
     ):
         _refused(client, path, {**good, key: said})
-    _refused(client, path, {**good, "gpus": "100000"}, "on the cluster", status=403)
+    _refused(client, path, {**good, "gpus": "100000"}, "more than a site has")
     _refused(client, path, good, "on the cluster", status=403)
     assert "#!/bin/sh" in client.post(path, good).content.decode()  # what was written is not lost
     _refused(browser(scene.cast.franco), path, good, status=403)

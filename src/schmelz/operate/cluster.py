@@ -86,19 +86,37 @@ def submit_job(
     system = factory().system(project.system)
     if person.unix_name is None:
         raise Refused(f"{person.name} has no Unix user on the cluster.", "The operator gives you one.")
-    if gpus <= 0:
-        raise BadInput(f"gpus: must be 1 or more; this is {gpus}")
+    nodes = -(-gpus // max(1, system.gpus_per_node)) if nodes is None else nodes
+    check_size(system, gpus, nodes, site)
     request = JobRequest(
         script=script,
         account=project.code,
         pool=project.pool,
         user=person.unix_name,
         gpus=gpus,
-        nodes=-(-gpus // max(1, system.gpus_per_node)) if nodes is None else nodes,
+        nodes=nodes,
         limit=system.cluster.default_time if limit is None else limit,
         site=site,
     )
     return backend(system).submit(request)
+
+
+def check_size(system: System, gpus: int, nodes: int, site: str | None) -> None:
+    """Raise BadInput for a job that no site of the system could ever run: a job never spans sites."""
+    if site is not None and site not in system.nodes:
+        raise BadInput(f"site: {site!r} is not known; one of: {', '.join(system.nodes)}")
+    if gpus <= 0:
+        raise BadInput(f"gpus: must be 1 or more; this is {gpus}")
+    if nodes <= 0 or nodes * system.gpus_per_node < gpus:
+        raise BadInput(
+            f"nodes: {gpus} GPUs need {-(-gpus // max(1, system.gpus_per_node))} nodes or more; this is {nodes}"
+        )
+    most = max(len(names) for name, names in system.node_names.items() if site in (None, name))
+    if nodes > most:
+        raise BadInput(
+            f"gpus: {gpus} GPUs on {nodes} nodes are more than {site or 'a site'} has; "
+            f"at most {most * system.gpus_per_node} GPUs on {most} nodes"
+        )
 
 
 def list_jobs(person: Person, project_code: str | None = None) -> tuple[Job, ...]:
