@@ -4,6 +4,7 @@ Data goes to standard output, words to standard error. Exit codes: 0 done, 1 fai
 something (changes, quarantined lines), 4 refused by a guard. Bad input is one line per fault, never a traceback.
 """
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -54,9 +55,12 @@ def hoisted(words: list[str]) -> list[str]:
         if word == "--":
             rest += [word, *queue]
             break
-        name, equals, _ = word.partition("=")
+        name, equals, value = word.partition("=")
         if name in GLOBAL_OPTIONS:
-            front += [word] if equals else [word, *queue[:1]]
+            value = value if equals else "".join(queue[:1])
+            if not value:
+                raise BadInput(f"{name}: stands without a value; write {name} VALUE")
+            front += [word] if equals else [word, value]
             del queue[: 0 if equals else 1]
         else:
             rest.append(word)
@@ -65,8 +69,9 @@ def hoisted(words: list[str]) -> list[str]:
 
 def main(words: list[str] | None = None) -> None:
     """Run one command and end the process with its exit code."""
+    _speak_utf8()
     try:
-        app(hoisted(sys.argv[1:] if words is None else words), prog_name="schmelz")
+        app(hoisted(_readable(sys.argv[1:] if words is None else words)), prog_name="schmelz")
     except BadInput as error:
         _end(2, error.faults)
     except Refused as error:
@@ -80,6 +85,28 @@ def main(words: list[str] | None = None) -> None:
         if os.environ.get("SCHMELZ_TRACEBACK"):
             raise
         _end(1, [f"failed: {type(error).__name__}: {error}", "SCHMELZ_TRACEBACK=1 shows where."])
+
+
+def _speak_utf8() -> None:
+    """Data and words are UTF-8 whatever the locale says; what cannot be said in it is escaped, never a failure."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _readable(words: list[str]) -> list[str]:
+    """The same words. Raises BadInput for bytes that are no text: they could be neither kept nor shown."""
+    if faults := [f"argument {word!a}: is not UTF-8 text" for word in words if not _is_text(word)]:
+        raise BadInput(faults)
+    return words
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _end(code: int, lines: list[str] | tuple[str, ...]) -> None:

@@ -20,10 +20,12 @@ def portal() -> None:
     import django
     from django.conf import settings
 
+    from schmelz.policy.load import load
+
+    load(Path(os.environ.get("SCHMELZ_FACTORY") or "factory.toml"))  # a faulty factory leaves no directory behind
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "schmelz.portal.settings")
-    _make_directory(Path(os.environ.get("SCHMELZ_DATA", ".data")))
+    _make_directory(Path(os.environ.get("SCHMELZ_DATA") or ".data"))
     django.setup()
-    factory()
     _migrate(Path(settings.DATA))
 
 
@@ -40,16 +42,29 @@ def _make_directory(data: Path) -> None:
 
 def _migrate(data: Path) -> None:
     """Bring the tables up to date; the mark in `schema` spares every later command the question."""
-    from django.core.management import call_command
-
     mark = data / "schema"
     wanted = _schema_version()
     if mark.exists() and mark.read_text() == wanted and _has_database(data):
         return
     with (data / "migrate.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
-        mark.write_text(wanted)
+        if not (mark.exists() and mark.read_text() == wanted and _has_database(data)):
+            _make_tables()
+            mark.write_text(wanted)
+
+
+def _make_tables() -> None:
+    """All new migrations in one transaction: a kill in the middle leaves the tables as they were."""
+    from django.core.management import call_command
+    from django.db import connection, transaction
+
+    connection.disable_constraint_checking()  # SQLite changes tables inside a transaction only without it
+    try:
+        with transaction.atomic():
+            call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
+            connection.check_constraints()
+    finally:
+        connection.enable_constraint_checking()
 
 
 def _has_database(data: Path) -> bool:

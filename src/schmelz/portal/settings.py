@@ -10,11 +10,12 @@ SCHMELZ_HTTPS      1 when served behind HTTPS: cookies are then sent only over i
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-DATA = Path(os.environ.get("SCHMELZ_DATA", ".data")).absolute()
-FACTORY = Path(os.environ.get("SCHMELZ_FACTORY", "factory.toml")).absolute()
+DATA = Path(os.environ.get("SCHMELZ_DATA") or ".data").absolute()
+FACTORY = Path(os.environ.get("SCHMELZ_FACTORY") or "factory.toml").absolute()
 HTTPS = os.environ.get("SCHMELZ_HTTPS") == "1"
 
 
@@ -28,10 +29,15 @@ def _secret() -> str:
     key = secrets.token_urlsafe(48)
     try:
         DATA.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        descriptor, aside = tempfile.mkstemp(prefix=".secret-", dir=DATA)
+        with os.fdopen(descriptor, "w") as file:
             file.write(key)
-    except FileExistsError:
-        return path.read_text()
+        try:
+            Path(path).hardlink_to(aside)  # whole or not at all, and the first one wins
+        except FileExistsError:
+            return path.read_text()
+        finally:
+            Path(aside).unlink()
     except OSError:
         pass
     return key

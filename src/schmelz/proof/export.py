@@ -42,11 +42,13 @@ def _ours(directory: Path) -> bool:
 
 
 def _write(facts: Facts, to: Path) -> None:
-    (to / "factory.json").write_text(json.dumps(normalised(facts.factory), indent=1, ensure_ascii=False) + "\n")
+    (to / "factory.json").write_text(
+        json.dumps(normalised(facts.factory), indent=1, ensure_ascii=False) + "\n", "utf-8"
+    )
     facts.projects.write_csv(to / "projects.csv")
     facts.runs.write_csv(to / "runs.csv")
     outage_frame(facts.outages).write_csv(to / "outages.csv")
-    with (to / "events.jsonl").open("w") as file:
+    with (to / "events.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(canonical({**event, "hash": hashed}) + "\n" for event, hashed in facts.events)
     use(facts).write_csv(to / "usage.csv")
     (to / "splits.json").write_text(json.dumps(splits(facts), indent=1) + "\n")
