@@ -45,9 +45,13 @@ def new(
     """Apply; prints the application's id."""
     ready.portal()
     from schmelz.portal.calls.actions import submit
-    from schmelz.portal.calls.queries import findings
+    from schmelz.portal.calls.queries import findings, mode_of
 
-    application = submit(ready.factory(), mode_id=mode, person=ready.person(), answers=_read_answers(answers))
+    wanted, person, said = mode_of(ready.factory(), mode).id, ready.person(), _read_answers(answers)
+    try:
+        application = submit(ready.factory(), mode_id=wanted, person=person, answers=said)
+    except BadInput as error:
+        raise BadInput([f"{answers}: {fault}" for fault in error.faults]) from None
     for finding in findings(ready.factory(), application):
         if finding.verdict != "yes":
             say(f"note: {finding.rule}: {finding.because} {finding.remedy}".rstrip())
@@ -57,7 +61,7 @@ def new(
 
 def _read_answers(path: Path) -> object:
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        text = (sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read ({error}); give a JSON file in UTF-8") from None
     try:

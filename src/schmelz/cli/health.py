@@ -47,7 +47,7 @@ def _python() -> list[Check]:
 def _factory() -> list[Check]:
     from schmelz.policy.load import load
 
-    path = Path(os.environ.get("SCHMELZ_FACTORY", "factory.toml"))
+    path = Path(os.environ.get("SCHMELZ_FACTORY") or "factory.toml")
     factory = load(path)
     return [Check("factory", "ok", f"{path}: {factory.factory.name}, {len(factory.modes)} access modes")]
 

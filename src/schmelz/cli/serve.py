@@ -31,7 +31,7 @@ def check(
     from schmelz.policy.explain import describe
     from schmelz.policy.load import load, normalised
 
-    factory = load(file or Path(os.environ.get("SCHMELZ_FACTORY", "factory.toml")))
+    factory = load(file or Path(os.environ.get("SCHMELZ_FACTORY") or "factory.toml"))
     put_json(normalised(factory)) if as_json else put(describe(factory))
 
 

@@ -51,6 +51,7 @@ def read(source: bytes, *, system: str, cluster: str) -> Reading:
     """Read `sacct -P` text. Raises RecordError when the header cannot be used: then nothing is read at all."""
     columns = _header(source)
     table, faults = _table(source, columns)
+    table = _without_headers(table, columns)
     lines = table.height + len(faults)
     steps = table[_first(JOB, columns)].str.contains(".", literal=True)
     values = (table.filter(~steps) if steps.any() else table).select(_values(columns))
@@ -84,6 +85,12 @@ def _table(source: bytes, columns: Sequence[str]) -> tuple[pl.DataFrame, list[Fa
     table = _clean_table(b"\n".join([b"|".join([b""] * len(columns)), *lines]), columns)
     assert table is not None, "the sieve lets only clean lines through"
     return table.with_columns(pl.Series("line", numbers, pl.Int64)), faults
+
+
+def _without_headers(table: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Texts may be put one after the other: a header that says the same again is no record."""
+    again = pl.all_horizontal(pl.col(name) == name for name in columns)
+    return table.filter(~again) if (table[columns[0]] == columns[0]).any() else table
 
 
 def _clean_table(source: bytes, columns: Sequence[str]) -> pl.DataFrame | None:
@@ -241,9 +248,6 @@ def _each(text: pl.Expr, parse: Callable[[str], int | None], dtype: pl.DataType)
         return texts.replace_strict(distinct, [parse(one) for one in distinct], default=None, return_dtype=dtype)
 
     return text.map_batches(parsed, return_dtype=dtype)
-
-
-# -- faults
 
 
 def _faults() -> Iterator[tuple[pl.Expr, str, str]]:

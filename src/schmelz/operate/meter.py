@@ -16,9 +16,11 @@ LARGEST = 16 * 2**30
 
 def read_text(source: bytes, name: str, system: System, actor: Person | None = None) -> Reading:
     """Keep job records given as `sacct -P` text. Raises BadInput when the header is missing or not usable."""
-    return keep_records(
-        read(source, system=system.id, cluster=system.cluster.name), source=name, system=system.id, actor=actor
-    )
+    try:
+        found = read(source, system=system.id, cluster=system.cluster.name)
+    except BadInput as error:
+        raise BadInput([f"{name}: {fault}" for fault in error.faults]) from None
+    return keep_records(found, source=name, system=system.id, actor=actor)
 
 
 def read_file(path: Path, system: System, actor: Person | None = None) -> Reading:

@@ -49,6 +49,8 @@ def check_amount(mode: Mode, system: System, gpu_hours: int) -> None:
 def check_reason(text: str) -> str:
     """A decision says why, in at most 2,000 characters. Raises BadInput."""
     reason = text.strip()
+    if any(sign < " " and sign not in "\t\n\r" for sign in reason):
+        raise BadInput("because: holds control characters; write plain text")
     if not reason:
         raise BadInput("because: is empty; say in a sentence why")
     if len(reason) > 2000:

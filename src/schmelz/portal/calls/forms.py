@@ -16,6 +16,7 @@ from schmelz.portal.people.models import Person
 _WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is not a question of this form",
+    "frozen_set_type": 'must be a list of texts, such as ["civil-use"]',
     "int_type": "must be a whole number, such as 1000",
     "string_pattern_mismatch": "must be plain text, a title in one line, a country as two capital letters such as LU",
 }

@@ -1,11 +1,11 @@
 """Reading job records into the store, and keeping node outages. Everything here may be repeated; nothing counts twice."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.db import transaction
 
 from schmelz.metering import store
-from schmelz.metering.sacct import Reading as SacctReading
+from schmelz.metering.sacct import Fault, Reading as SacctReading
 from schmelz.metering.supply import Outage
 from schmelz.portal.clock import now
 from schmelz.portal.ledger.actions import record
@@ -33,7 +33,7 @@ def keep_records(read: SacctReading, *, source: str, system: str, actor: Person 
         replaced=merged.replaced,
         quarantined=len(read.faults),
     )
-    if merged.manifest == before and (not read.faults or _seen(reading)):
+    if merged.manifest == before and (not read.faults or _seen(reading, read.faults)):
         return reading
     # a running job grows at every reading: that alone is no news for the ledger, and the last reading's row serves again
     news = bool(merged.added or read.faults or actor)
@@ -46,8 +46,8 @@ def keep_records(read: SacctReading, *, source: str, system: str, actor: Person 
     reading.save()
     Quarantined.objects.bulk_create(
         [
-            Quarantined(reading=reading, line=fault.line, reason=fault.reason, text=fault.text[:2000])
-            for fault in read.faults[:KEPT_FAULTS]
+            Quarantined(reading=reading, line=line, reason=reason, text=text)
+            for line, reason, text in map(_kept, read.faults[:KEPT_FAULTS])
         ]
     )
     if news:
@@ -64,13 +64,21 @@ def keep_records(read: SacctReading, *, source: str, system: str, actor: Person 
     return reading
 
 
-def _seen(reading: Reading) -> bool:
+def _seen(reading: Reading, faults: Sequence[Fault]) -> bool:
     """Whether the same lines of the same source lie in quarantine already; the reading then speaks of those."""
     same = Reading.objects.filter(
         source=reading.source, system=reading.system, lines=reading.lines, quarantined=reading.quarantined
     ).first()
-    reading.pk = same.pk if same else None
-    return same is not None
+    if same is None or list(same.faults.values_list("line", "reason", "text")) != list(
+        map(_kept, faults[:KEPT_FAULTS])
+    ):
+        return False
+    reading.pk = same.pk
+    return True
+
+
+def _kept(fault: Fault) -> tuple[int, str, str]:
+    return fault.line, fault.reason, fault.text[:2000]
 
 
 @transaction.atomic
