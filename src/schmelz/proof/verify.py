@@ -69,9 +69,12 @@ def _head(directory: Path, head: str | None) -> Iterator[str]:
 def _files(directory: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
     for name in (*FACTS, *CLAIMS):
         path = directory / name
-        if not path.is_file():
-            yield f"{name}: is missing"
-        elif file_digest(path) != manifest["files"].get(name):
+        try:
+            actual = file_digest(path)
+        except OSError as error:
+            yield f"{name}: {'is missing' if isinstance(error, FileNotFoundError) else error.strerror}"
+            continue
+        if actual != manifest["files"].get(name):
             yield f"{name}: was changed after the export (its SHA-256 is not the manifest's)"
 
 
@@ -123,6 +126,8 @@ def _runs(_: Path, facts: Facts, __: Mapping[str, Any]) -> Iterator[str]:
 def _usage(directory: Path, facts: Facts, _: Mapping[str, Any]) -> Iterator[str]:
     ours = use(facts)
     claimed = pl.read_csv(directory / "usage.csv", schema=ours.schema)
+    for key in claimed.filter(claimed.select(KEYS).is_duplicated()).select(KEYS).unique().sort(KEYS).iter_rows():
+        yield f"usage.csv: {' '.join(map(str, key))}: stands there more than once"
     both = ours.join(claimed, on=KEYS, how="full", coalesce=True, suffix="_claimed").sort(KEYS)
     for row in both.iter_rows(named=True):
         for key in ("gpu_s", "runs"):
