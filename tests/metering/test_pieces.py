@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 import make
 from schmelz.metering.attribute import attribute
-from schmelz.metering.pieces import PIECE_SCHEMA, pieces
+from schmelz.metering.pieces import pieces
 from schmelz.units import day_period, day_start, local_date
 
 LUXEMBOURG = ZoneInfo("Europe/Luxembourg")
@@ -21,8 +21,9 @@ def cut(*rows: dict[str, object], as_of: int = LATE, charge: str = "gpu") -> pl.
 
 
 def test_nothing_that_began_gives_an_empty_frame() -> None:
-    assert cut().schema == PIECE_SCHEMA
-    assert cut({"start": None, "state": "PENDING"}).schema == PIECE_SCHEMA
+    schema = cut({"start": 0}).schema
+    assert cut().schema == schema and cut().is_empty()
+    assert cut({"start": None, "state": "PENDING"}).schema == schema
     assert cut({"start": 100}, as_of=99).height == 0
 
 
@@ -32,6 +33,7 @@ def test_a_run_inside_a_day_is_one_piece() -> None:
             "day": date(2026, 3, 28),
             "pool": "eurohpc",
             "project": "eurohpc-1",
+            "account": "eurohpc-1",
             "site": "north",
             "system": "anvil",
             "gpu_s": 180,

@@ -10,7 +10,7 @@ import typer
 from schmelz.cli import ready
 from schmelz.cli.access import Json
 from schmelz.cli.machine import SystemOption
-from schmelz.cli.show import put_csv, put_json, put_table, say
+from schmelz.cli.show import put_csv, put_json, put_json_rows, put_table, say
 from schmelz.faults import BadInput
 
 KEYS = ("pool", "project", "site", "day")
@@ -40,7 +40,7 @@ def meter(
     if person is not None:
         require(Permission.RECORDS_READ, general_relations(person, roles(person), which.operator), person.name)
     if source == "-":
-        reading = metering.read_text(sys.stdin.buffer.read(), "standard input", which, person)
+        reading = metering.read_stream(sys.stdin.buffer, "standard input", which, person)
     elif source is not None:
         reading = metering.read_file(Path(source), which, person)
     else:
@@ -87,14 +87,13 @@ def usage(
     ready.portal()
     from schmelz.operate.reading import usage_rows
 
-    rows = usage_rows(ready.maybe_person(), keys, start, end)
-    columns = (*keys, "gpu_s", "runs")
+    frame = usage_rows(ready.maybe_person(), keys, start, end)
     if as_json:
-        put_json(rows)
+        put_json_rows(frame)
     elif as_csv:
-        put_csv(columns, rows)
+        put_csv(frame.columns, frame.iter_rows(named=True))
     else:
-        put_table(columns, [tuple(row[c] for c in columns) for row in rows])
+        put_table(frame.columns, frame.rows())
 
 
 def split(

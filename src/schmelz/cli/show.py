@@ -4,9 +4,13 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def say(text: str) -> None:
@@ -21,6 +25,12 @@ def put(text: str) -> None:
 
 def put_json(value: object) -> None:
     put(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def put_json_rows(frame: "pl.DataFrame") -> None:
+    """A JSON list with one row to a line: for long tables, many times faster than `put_json`."""
+    rows = frame.write_ndjson().rstrip("\n").replace("\n", ",\n")
+    put(f"[\n{rows}\n]" if rows else "[]")
 
 
 def put_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:

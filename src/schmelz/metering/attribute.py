@@ -25,10 +25,8 @@ _BRACKET = re.compile(r"([^\[\],]*)\[([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*
 _NUMBERED = re.compile(r"(.*?)([0-9]{1,9})([^0-9]*)")
 _FAR = 10**10
 PLACE_SCHEMA: dict[str, pl.DataType] = {
-    "system": pl.String(),
-    "nodes": pl.String(),
-    "partition": pl.String(),
-    "site": pl.String(),
+    "code": pl.Int64(),
+    "site": pl.Categorical(),
     "part": pl.Int64(),
     "capacity": pl.Int64(),
     "weights": pl.List(pl.Int64()),
@@ -37,16 +35,50 @@ PLACE_SCHEMA: dict[str, pl.DataType] = {
 
 def attribute(runs: pl.DataFrame, factory: Factory, projects: Mapping[str, str]) -> pl.DataFrame:
     """Add project, pool, site, part and held_gpus to `runs`. `projects`: account -> pool, for those that are ours."""
+    return with_pools(with_places(runs, factory), factory, projects)
+
+
+def with_pools(runs: pl.DataFrame, factory: Factory, projects: Mapping[str, str]) -> pl.DataFrame:
+    """Add project and pool to rows with a system and an account."""
     systems = {system.id: system for system in factory.systems}
-    pools = _pools(runs, systems, projects)
-    places = _places(runs, systems)
-    found = (
-        runs.with_columns(pl.col("account").alias("project"))
-        .join(pools, on=["system", "account"], how="left", maintain_order="left")
-        .join(places, on=["system", "nodes", "partition"], how="left", maintain_order="left")
+    coded, accounts = _coded(runs, "system", "account")
+    pools = [
+        pool_of(account, systems[system], projects) if system in systems else UNASSIGNED
+        for system, account in accounts.select("system", "account").iter_rows()
+    ]
+    found = coded.join(
+        accounts.select("code", pl.Series("pool", pools, pl.Categorical)), on="code", maintain_order="left"
     )
+    return found.drop("code").with_columns(pl.col("account").alias("project"))
+
+
+def with_places(runs: pl.DataFrame, factory: Factory, index: Mapping[str, "Places"] | None = None) -> pl.DataFrame:
+    """Add site, part and held_gpus to `runs`; a run over several sites becomes several rows.
+
+    `index`: the places of the systems, for whoever calls again and again.
+    """
+    coded, texts = _coded(runs, "system", "nodes", "partition")
+    index = places(factory) if index is None else index
+    rows = [(text[-1], *row) for text in texts.iter_rows() for row in _rows(index.get(text[0]), text[1], text[2])]
+    where = pl.DataFrame(rows, schema=PLACE_SCHEMA, orient="row")
+    found = coded.join(where, on="code", how="left", maintain_order="left")
     held = pl.max_horizontal(0, pl.col("capacity") - pl.col("gpus")).alias("held_gpus")
-    return _split_over_sites(found).with_columns(held).drop("capacity", "weights")
+    return _split_over_sites(found).with_columns(held).drop("code", "capacity", "weights")
+
+
+def places(factory: Factory) -> dict[str, "Places"]:
+    """Where the nodes of each system stand."""
+    return {system.id: Places(system) for system in factory.systems}
+
+
+def _coded(runs: pl.DataFrame, *keys: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """`runs` with a number for each combination of the keys, and the combinations: numbers join faster than texts."""
+    code = pl.lit(0, pl.Int64)
+    for key in keys:
+        numbers = runs[key].cast(pl.Categorical).to_physical().cast(pl.Int64)
+        code = code * (int(numbers.max() or 0) + 1) + pl.lit(numbers)  # type: ignore[arg-type]
+    coded = runs.with_columns(code.alias("code"))
+    return coded, coded.select(*keys, "code").unique("code", maintain_order=True)
 
 
 def pool_of(account: str, system: System, projects: Mapping[str, str]) -> str:
@@ -65,15 +97,6 @@ def pool_of(account: str, system: System, projects: Mapping[str, str]) -> str:
     )
 
 
-def _pools(runs: pl.DataFrame, systems: Mapping[str, System], projects: Mapping[str, str]) -> pl.DataFrame:
-    accounts = runs.select("system", "account").unique().rows()
-    rows = [
-        (system, account, pool_of(account, systems[system], projects) if system in systems else UNASSIGNED)
-        for system, account in accounts
-    ]
-    return pl.DataFrame(rows, schema={"system": pl.String, "account": pl.String, "pool": pl.String}, orient="row")
-
-
 class Places:
     """Where the nodes of one system stand."""
 
@@ -83,6 +106,7 @@ class Places:
         self.patterns = [(site, text) for site, text in system.nodes.items() if wildcards(text)]
         self.of_stranger = cache(self._of_stranger)
         self.rank = _ranks(self.site_of_node)
+        self.places = cache(self._places)
 
     def names(self, node_list: str) -> tuple[str, ...]:
         """The nodes of a record's list; none when it cannot be read."""
@@ -107,7 +131,7 @@ class Places:
                     return site
         return UNKNOWN
 
-    def places(self, node_list: str, partition: str) -> list[tuple[str, int, int]]:
+    def _places(self, node_list: str, partition: str) -> list[tuple[str, int, int]]:
         """(site, nodes there, how many of those are installed by name) in the order of the sites in the policy."""
         if found := self._within_one_site(node_list):
             return [found]
@@ -147,13 +171,6 @@ def _ranks(site_of_node: Mapping[str, str]) -> dict[str, int]:
         match = _NUMBERED.fullmatch(node)
         follower = (f"{match[1]}{int(match[2]) + 1:0{len(match[2])}d}{match[3]}", site) if match else ("", "")
     return ranks
-
-
-def _places(runs: pl.DataFrame, systems: Mapping[str, System]) -> pl.DataFrame:
-    texts = runs.select("system", "nodes", "partition").unique().rows()
-    index = {system_id: Places(system) for system_id, system in systems.items()}
-    rows = [(*text, *row) for text in texts for row in _rows(index.get(text[0]), text[1], text[2])]
-    return pl.DataFrame(rows, schema=PLACE_SCHEMA, orient="row")
 
 
 def _rows(places: Places | None, nodes: str, partition: str) -> Iterator[tuple[str, int, int, list[int] | None]]:

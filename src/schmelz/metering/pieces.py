@@ -11,26 +11,19 @@ import polars as pl
 
 from schmelz.units import Period, day_period, days
 
-PIECE_SCHEMA: dict[str, pl.DataType] = {
-    "day": pl.Date(),
-    "pool": pl.String(),
-    "project": pl.String(),
-    "site": pl.String(),
-    "system": pl.String(),
-    "gpu_s": pl.Int64(),
-    "held_gpu_s": pl.Int64(),
-    "started": pl.Int64(),
-    "time_s": pl.Int64(),
-}
+WHOSE = ("pool", "project", "account", "site", "system")
+FIGURES = dict.fromkeys(("gpu_s", "held_gpu_s", "started", "time_s"), pl.Int64())
+END_OF_TIME = 2**62
 
 
-def pieces(attributed: pl.DataFrame, zone: ZoneInfo, as_of: int) -> pl.DataFrame:
-    """The pieces of all runs that began by `as_of`, in the order of the runs, then of the days."""
-    runs = attributed.filter(pl.col("start") <= as_of).select(
-        "pool",
-        "project",
-        "site",
-        "system",
+def pieces(runs: pl.DataFrame, zone: ZoneInfo, as_of: int = END_OF_TIME) -> pl.DataFrame:
+    """The pieces of all runs that began by `as_of`, in the order of the runs, then of the days.
+
+    Runs come with their places; whose they were (pool, project) stands in the pieces if it is known already.
+    """
+    whose = [name for name in WHOSE if name in runs.columns]
+    runs = runs.filter(pl.col("start") <= as_of).select(
+        *whose,
         "part",
         "gpus",
         "held_gpus",
@@ -38,7 +31,7 @@ def pieces(attributed: pl.DataFrame, zone: ZoneInfo, as_of: int) -> pl.DataFrame
         pl.min_horizontal(pl.col("start") + pl.col("elapsed"), as_of).alias("stop"),
     )
     if runs.is_empty():
-        return pl.DataFrame(schema=PIECE_SCHEMA)
+        return pl.DataFrame(schema={"day": pl.Date(), **{name: pl.Categorical() for name in whose}, **FIGURES})
     calendar = list(days(Period(_edge(runs, "start", "min"), _edge(runs, "stop", "max") + 1), zone))
     starts = pl.Series("starts", [day_period(day, zone).start for day, _ in calendar])
     ends = pl.Series("ends", [day_period(day, zone).end for day, _ in calendar])
@@ -55,10 +48,7 @@ def pieces(attributed: pl.DataFrame, zone: ZoneInfo, as_of: int) -> pl.DataFrame
     cut = cut.with_columns(time_s=stops - begins, day=pl.Series([day for day, _ in calendar]).gather(cut["number"]))
     return cut.select(
         "day",
-        "pool",
-        "project",
-        "site",
-        "system",
+        *whose,
         (pl.col("gpus") * pl.col("time_s")).alias("gpu_s"),
         (pl.col("held_gpus") * pl.col("time_s")).alias("held_gpu_s"),
         ((pl.col("number") == pl.col("first")) & (pl.col("part") == 0)).cast(pl.Int64).alias("started"),

@@ -14,8 +14,8 @@ import polars as pl
 from schmelz.faults import BadInput
 
 RUN_SCHEMA: dict[str, pl.DataType] = {
-    "system": pl.String(),
-    "cluster": pl.String(),
+    "system": pl.Categorical(),
+    "cluster": pl.Categorical(),
     "job": pl.String(),
     "submit": pl.Int64(),
     "eligible": pl.Int64(),
@@ -25,12 +25,12 @@ RUN_SCHEMA: dict[str, pl.DataType] = {
     "held_s": pl.Int64(),
     "gpus": pl.Int64(),
     "nnodes": pl.Int64(),
-    "nodes": pl.String(),
-    "partition": pl.String(),
-    "account": pl.String(),
-    "user": pl.String(),
-    "qos": pl.String(),
-    "state": pl.String(),
+    "nodes": pl.Categorical(),
+    "partition": pl.Categorical(),
+    "account": pl.Categorical(),
+    "user": pl.Categorical(),
+    "qos": pl.Categorical(),
+    "state": pl.Categorical(),
     "limit_s": pl.Int64(),
 }
 KEY = ("cluster", "job", "submit")
@@ -67,16 +67,11 @@ def latest(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     readings = [frame.select(list(RUN_SCHEMA)) for frame in frames if frame.height]
     if not readings:
         return pl.DataFrame(schema=RUN_SCHEMA)
-    every = pl.concat(readings, rechunk=False)
-    if _repeats(every):
-        every = (
-            every.with_columns(is_open().alias("open"))
-            .sort("open", descending=True, maintain_order=True)
-            .unique(KEY, keep="last", maintain_order=True)
-            .drop("open")
-        )
-    return every.sort(KEY)
-
-
-def _repeats(frame: pl.DataFrame) -> bool:
-    return int(frame.select(pl.struct(KEY).n_unique()).item()) < frame.height
+    every = pl.concat(readings, rechunk=False).sort(KEY, maintain_order=True)
+    same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(-1) for name in KEY)
+    if not every.select(same.any()).item():
+        return every
+    ended_last = every.with_columns(is_open().alias("open")).sort(
+        *KEY, "open", descending=[False] * 3 + [True], maintain_order=True
+    )
+    return ended_last.filter(~same.fill_null(False)).drop("open")

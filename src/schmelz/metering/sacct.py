@@ -7,8 +7,10 @@ A line that cannot be used becomes a Fault with its number (the header is line 1
 Repeated keys stay, in the order of the text: `runs.latest` decides. Source of the traps: sacct's manual, peers' bugs.
 """
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import polars as pl
 
@@ -27,6 +29,7 @@ NO_NODES = ("None assigned", "None", "Unknown", "N/A", "(null)")
 NO_TIME = -1
 YEAR_2200 = 7_258_118_400
 SHOWN = 500
+PART_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,24 @@ class Reading:
 
 def read(source: bytes, *, system: str, cluster: str) -> Reading:
     """Read `sacct -P` text. Raises RecordError when the header cannot be used: then nothing is read at all."""
-    columns = _header(source)
-    table, faults = _table(source, columns)
+    found = list(parts(io.BytesIO(source), system=system, cluster=cluster))
+    runs = pl.concat([pl.DataFrame(schema=RUN_SCHEMA), *(part.runs for part in found)])
+    return Reading(runs, tuple(fault for part in found for fault in part.faults), sum(part.lines for part in found))
+
+
+def parts(source: BinaryIO, *, system: str, cluster: str, size: int = PART_BYTES) -> Iterator[Reading]:
+    """The same, part by part in the order of the text, so that a text of any length needs the memory of one part."""
+    columns, number = _header(source.readline()), 2
+    while block := source.read(size):
+        rest = source.readline()
+        block = block + rest if rest else block
+        yield _part(block, columns, number, system, cluster)
+        number += block.count(b"\n")
+
+
+def _part(source: bytes, columns: Sequence[str], number: int, system: str, cluster: str) -> Reading:
+    """Whole lines, the first of which has this number."""
+    table, faults = _table(source, columns, number)
     table = _without_headers(table, columns)
     lines = table.height + len(faults)
     steps = table[_first(JOB, columns)].str.contains(".", literal=True)
@@ -65,9 +84,8 @@ def read(source: bytes, *, system: str, cluster: str) -> Reading:
 # -- lines and fields
 
 
-def _header(source: bytes) -> list[str]:
-    first = source[: source.find(b"\n") if b"\n" in source else None].removeprefix(b"\xef\xbb\xbf")
-    names = first.decode("utf-8", "replace").strip().split("|")
+def _header(line: bytes) -> list[str]:
+    names = line.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").strip().split("|")
     columns = [name if name and name not in names[:i] else f"column {i + 1}" for i, name in enumerate(names)]
     missing = [" or ".join(choice) for choice in REQUIRED if not set(choice) & set(columns)]
     if missing:
@@ -76,13 +94,13 @@ def _header(source: bytes) -> list[str]:
     return columns
 
 
-def _table(source: bytes, columns: Sequence[str]) -> tuple[pl.DataFrame, list[Fault]]:
+def _table(source: bytes, columns: Sequence[str], number: int) -> tuple[pl.DataFrame, list[Fault]]:
     """The fields of every line as text, with the line's number; lines that have no such shape as faults."""
-    table = _clean_table(source, columns)
+    table = _clean_table(source, columns, number)
     if table is not None:
         return table, []
-    lines, numbers, faults = _sieve(source, columns)
-    table = _clean_table(b"\n".join([b"|".join([b""] * len(columns)), *lines]), columns)
+    lines, numbers, faults = _sieve(source, columns, number)
+    table = _clean_table(b"\n".join(lines), columns, 0)
     assert table is not None, "the sieve lets only clean lines through"
     return table.with_columns(pl.Series("line", numbers, pl.Int64)), faults
 
@@ -93,10 +111,10 @@ def _without_headers(table: pl.DataFrame, columns: Sequence[str]) -> pl.DataFram
     return table.filter(~again) if (table[columns[0]] == columns[0]).any() else table
 
 
-def _clean_table(source: bytes, columns: Sequence[str]) -> pl.DataFrame | None:
+def _clean_table(source: bytes, columns: Sequence[str], number: int) -> pl.DataFrame | None:
     """The table of a text in which every line has all fields; None when a single line is not clean."""
     schema = dict.fromkeys(columns, pl.String())
-    if source.find(b"\n") in (-1, len(source) - 1):
+    if not source.strip(b"\n"):
         return pl.DataFrame(schema={"line": pl.Int64(), **schema})
     if b"\0" in source or b"\r" in source:
         return None
@@ -106,26 +124,25 @@ def _clean_table(source: bytes, columns: Sequence[str]) -> pl.DataFrame | None:
             separator="|",
             quote_char=None,
             has_header=False,
-            skip_lines=1,
             schema=schema,
             row_index_name="line",
-            row_index_offset=2,
+            row_index_offset=number,
             empty_string_is_null=False,
             extra_columns="raise",
         )
     except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
         return None
     # no line has more fields than columns, and one with fewer ends in an empty field: then the separators are counted
-    if (table[columns[-1]] == "").any() and source.count(b"|") != (table.height + 1) * (len(columns) - 1):
+    if (table[columns[-1]] == "").any() and source.count(b"|") != table.height * (len(columns) - 1):
         return None
     return table.with_columns(pl.col("line").cast(pl.Int64))
 
 
-def _sieve(source: bytes, columns: Sequence[str]) -> tuple[list[bytes], list[int], list[Fault]]:
+def _sieve(source: bytes, columns: Sequence[str], first: int) -> tuple[list[bytes], list[int], list[Fault]]:
     """Line by line: the clean ones with their numbers, and the faults. Surplus separators belong to a last JobName."""
     separators, name_is_last = len(columns) - 1, columns[-1] == "JobName"
     lines, numbers, faults = [], [], []
-    for number, raw in enumerate(source.split(b"\n")[1:], start=2):
+    for number, raw in enumerate(source.split(b"\n"), start=first):
         line = raw.removesuffix(b"\r")
         if not line:
             continue

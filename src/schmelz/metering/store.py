@@ -7,6 +7,7 @@ which records arrive do not matter beyond "the later reading of a key wins".
 """
 
 import hashlib
+import io
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import polars as pl
 from schmelz.metering.runs import RUN_SCHEMA, RecordError, latest
 
 KEPT_SECONDS = 3600
+KEPT_ROWS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -30,19 +32,69 @@ class Merge:
     same: int
 
 
-def merge(directory: Path, manifest: Mapping[str, str], runs: pl.DataFrame) -> Merge:
+class Batches:
+    """Runs on their way into the store, by month of submission: in memory, and beyond KEPT_ROWS in files aside."""
+
+    def __init__(self, directory: Path, *frames: pl.DataFrame) -> None:
+        self._directory, self._rows, self._number = directory, 0, 0
+        self._kept: dict[str, list[pl.DataFrame | Path]] = {}
+        for frame in frames:
+            self.add(frame)
+
+    def add(self, runs: pl.DataFrame) -> None:
+        """Take more runs; later ones win."""
+        for month, frame in _by_month(runs):
+            self._kept.setdefault(month, []).append(frame)
+        self._rows += runs.height
+        if self._rows > KEPT_ROWS:
+            self._spill()
+
+    def months(self) -> list[str]:
+        return sorted(self._kept)
+
+    def take(self, month: str) -> pl.DataFrame:
+        """The runs of a month, the latest of each key; they are given away."""
+        parts = self._kept.pop(month)
+        runs = latest(_read(part, month) if isinstance(part, Path) else part for part in parts)
+        for part in parts:
+            if isinstance(part, Path):
+                part.unlink(missing_ok=True)
+        return runs
+
+    def _spill(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        for month, parts in self._kept.items():
+            fresh = [part for part in parts if isinstance(part, pl.DataFrame)]
+            if fresh:
+                self._number += 1
+                path = self._directory / f".runs-{month}-{os.getpid()}-{self._number}.part"
+                latest(fresh).write_parquet(path, compression="lz4")
+                self._kept[month] = [*(part for part in parts if isinstance(part, Path)), path]
+        self._rows = 0
+
+
+def merge(directory: Path, manifest: Mapping[str, str], runs: pl.DataFrame | Batches) -> Merge:
     """Put `runs` over what the manifest names. Nothing counts until the caller keeps the new manifest."""
-    result, added, replaced = dict(manifest), 0, 0
-    news = latest([runs])
-    for month, frame in _by_month(news):
-        before = load(directory, manifest, [month])
-        after = latest([before, frame])
+    batches = Batches(directory, runs) if isinstance(runs, pl.DataFrame) else runs
+    result, added, replaced, every = dict(manifest), 0, 0, 0
+    for month in batches.months():
+        news, before = batches.take(month), load(directory, manifest, [month])
+        every += news.height
+        if news.equals(before):
+            continue
+        after = latest([before, news])
         if not after.equals(before):
             result[month] = _write(directory, month, after)
-        more = after.height - before.height
-        added += more
-        replaced += after.join(before, on=list(RUN_SCHEMA), how="anti", nulls_equal=True).height - more
-    return Merge(dict(sorted(result.items())), added, replaced, news.height - added - replaced)
+        added += after.height - before.height
+        replaced += _replaced(before, after)
+    return Merge(dict(sorted(result.items())), added, replaced, every - added - replaced)
+
+
+def _replaced(before: pl.DataFrame, after: pl.DataFrame) -> int:
+    """How many runs of before stand there otherwise now."""
+    if before.is_empty():
+        return 0
+    return after.join(before, on=list(RUN_SCHEMA), how="anti", nulls_equal=True).height - (after.height - before.height)
 
 
 def load(directory: Path, manifest: Mapping[str, str], months: Iterable[str] | None = None) -> pl.DataFrame:
@@ -79,18 +131,33 @@ def _read(path: Path, month: str) -> pl.DataFrame:
 
 def _write(directory: Path, month: str, runs: pl.DataFrame) -> str:
     """Write a month's runs under the name of their content; a file of that name already holds the same."""
-    digest = hashlib.sha256(runs.write_csv().encode()).hexdigest()[:12]
-    path = directory / f"runs-{month}-{digest}.parquet"
+    content = _parquet(runs)
+    path = directory / f"runs-{month}-{hashlib.sha256(content).hexdigest()[:12]}.parquet"
     if not path.exists():
-        directory.mkdir(parents=True, exist_ok=True)
-        aside = directory / f".{path.stem}-{os.getpid()}.part"
-        with aside.open("wb") as file:
-            runs.write_parquet(file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-        _sync(directory)
+        _put(path, content)
     return path.name
+
+
+def put(path: Path, frame: pl.DataFrame) -> None:
+    """Write a frame so that the file is there whole or not at all, even if the machine stops."""
+    _put(path, _parquet(frame))
+
+
+def _parquet(frame: pl.DataFrame) -> memoryview:
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd", compression_level=1, statistics=False)
+    return buffer.getbuffer()
+
+
+def _put(path: Path, content: memoryview) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.stem}-{os.getpid()}.part")
+    with aside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    _sync(path.parent)
 
 
 def _sync(directory: Path) -> None:

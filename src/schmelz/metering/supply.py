@@ -159,8 +159,8 @@ def _nodes_of(places: Places, running: pl.DataFrame, gone: Mapping[str, tuple[in
             (node_list, site, name, place, len(here), *gone[name]) for place, name in enumerate(here) if name in gone
         ]
     schema = {
-        "nodes": pl.String,
-        "site": pl.String,
+        "nodes": pl.Categorical,
+        "site": pl.Categorical,
         "node": pl.String,
         **dict.fromkeys(("place", "of", "away", "back"), pl.Int64),
     }

@@ -60,13 +60,13 @@ def balance(grant_gpu_s: int, attributed_runs_of_project: pl.DataFrame, as_of: i
     return Balance(**sums, left=grant_gpu_s + carry_in - sum(sums.values()), as_of=as_of)
 
 
-def used_by_project(attributed: pl.DataFrame, as_of: int) -> dict[str, int]:
+def used_by_project(attributed: pl.DataFrame, as_of: int | pl.Expr) -> dict[str, int]:
     """Settled and running use of every project, held GPUs included, in GPU-seconds."""
     charged = (pl.col("gpus") + pl.col("held_gpus")) * charged_seconds(as_of)
     return dict(attributed.group_by("project").agg(charged.sum()).sort("project").iter_rows())
 
 
-def charged_seconds(as_of: int) -> pl.Expr:
-    """The charged seconds of a run up to `as_of`; 0 when it has not begun."""
+def charged_seconds(as_of: int | pl.Expr) -> pl.Expr:
+    """The charged seconds of a run up to `as_of` (a moment, or a column of them); 0 when it has not begun."""
     until = pl.min_horizontal(pl.col("elapsed"), as_of - pl.col("start"))
     return pl.when(pl.col("start").is_null()).then(0).otherwise(pl.max_horizontal(0, until))

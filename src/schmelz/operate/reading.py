@@ -26,22 +26,15 @@ def sees_everything(policy: Factory, person: Person | None) -> bool:
     return any(general_relations(person, held, system.operator) & EVERYTHING for system in policy.systems)
 
 
-def usage_rows(
-    person: Person | None, by: Sequence[str], first: date | None, last: date | None
-) -> list[dict[str, object]]:
+def usage_rows(person: Person | None, by: Sequence[str], first: date | None, last: date | None) -> pl.DataFrame:
     """Rows of use by the keys asked for; only of the person's projects where they may not see all."""
     policy = factory()
     if sees_everything(policy, person):
-        frame = figures.usage(by, first, last)
-    else:
-        codes = list(visible_to(policy, person).values_list("code", flat=True))
-        whole = figures.usage([*by, *(key for key in ("project",) if key not in by)], first, last)
-        mine = whole.filter(pl.col("project").is_in(codes))
-        frame = mine.group_by(list(by)).agg(pl.col("gpu_s", "runs").sum()).sort(list(by))
-    return [
-        {key: value.isoformat() if isinstance(value, date) else value for key, value in row.items()}
-        for row in frame.to_dicts()
-    ]
+        return figures.usage(by, first, last)
+    codes = list(visible_to(policy, person).values_list("code", flat=True))
+    whole = figures.usage([*by, *(key for key in ("project",) if key not in by)], first, last)
+    mine = whole.filter(pl.col("project").is_in(codes))
+    return mine.group_by(list(by)).agg(pl.col("gpu_s", "runs").sum()).sort(list(by))
 
 
 def balance_of(person: Person, code: str) -> dict[str, object]:

@@ -26,7 +26,7 @@ def attributed(facts: Facts) -> pl.DataFrame:
 
 def use(facts: Facts) -> pl.DataFrame:
     """GPU-seconds and runs started per pool, project, site and day."""
-    return usage(pieces(attributed(facts), facts.factory.zone, facts.as_of), list(KEYS), None, None)
+    return usage(pieces(attributed(facts), facts.factory.zone), list(KEYS), None, None)
 
 
 def splits(facts: Facts) -> list[dict[str, object]]:

@@ -85,7 +85,7 @@ def _facts(directory: Path, manifest: Mapping[str, Any]) -> Facts:
     return Facts(
         factory=Factory.model_validate_json((directory / "factory.json").read_bytes()),
         projects=pl.read_csv(directory / "projects.csv", schema=PROJECT_COLUMNS),
-        runs=pl.read_csv(directory / "runs.csv", schema=RUN_SCHEMA).with_columns(pl.col(pl.String).fill_null("")),
+        runs=pl.read_csv(directory / "runs.csv", schema=RUN_SCHEMA).with_columns(pl.col(pl.String, pl.Categorical).fill_null("")),
         outages=tuple(Outage(*row) for row in outages.iter_rows()),
         events=tuple((event, event.pop("hash")) for event in events),
         as_of=manifest["as_of"],
@@ -105,7 +105,7 @@ def _awards(_: Path, facts: Facts, __: Mapping[str, Any]) -> Iterator[str]:
     awarded = {
         str(event["subject"]).partition(":")[2]: json.loads(str(event["data"]))
         for event, _ in facts.events
-        if event["kind"] == "project.open"
+        if event["kind"] in ("project.open", "project.adopted")
     }
     for row in facts.projects.iter_rows(named=True):
         said = awarded.pop(row["project"], None)

@@ -4,24 +4,23 @@ Everything is recomputed from the job records that the manifest names; only the 
 (same record files, same projects, same outages, same second), so that the parts of one page agree with each other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 
 import polars as pl
 
-from schmelz.metering import split as splitting, usage as using
-from schmelz.metering.attribute import attribute
+from schmelz.metering import split as splitting, sums, usage as using
+from schmelz.metering.attribute import attribute, with_pools
 from schmelz.metering.grants import left
-from schmelz.metering.pieces import pieces
 from schmelz.metering.split import Split
 from schmelz.metering.supply import Outage
-from schmelz.metering.usage import Balance
+from schmelz.metering.usage import Balance, used_by_project
 from schmelz.policy.schema import System
 from schmelz.portal.clock import now
 from schmelz.portal.policy import factory, version
 from schmelz.portal.projects.models import Project
-from schmelz.portal.usage.queries import manifest, outages, runs
+from schmelz.portal.usage.queries import manifest, outages, records_directory, runs
 
 Projects = tuple[tuple[str, str, int], ...]
 
@@ -43,8 +42,14 @@ def _attributed(_version: str, _files: tuple[tuple[str, str], ...], projects: Pr
 
 def usage(by: Sequence[str], first: date | None = None, last: date | None = None) -> pl.DataFrame:
     """GPU-seconds and started runs by the keys asked for, of the days first..last (both included)."""
-    policy = factory()
-    return using.usage(pieces(attributed(), policy.zone, now()), list(by), first, last)
+    return using.usage(_sums(version(), tuple(sorted(manifest().items())), _projects()), list(by), first, last)
+
+
+@lru_cache(maxsize=2)
+def _sums(_version: str, files: tuple[tuple[str, str], ...], projects: Projects) -> pl.DataFrame:
+    """The sums of all runs, with the pool and the project that each account was."""
+    found = sums.load(records_directory(), dict(files), factory())
+    return with_pools(found, factory(), {code: pool for code, pool, _ in projects})
 
 
 def split(system: System, window: str | None = None, as_of: int | None = None) -> Split:
@@ -83,3 +88,10 @@ def balance(project: Project) -> Balance:
     """Settled, running, committed and left of one project, as of now."""
     frame = attributed().filter(pl.col("project") == project.code)
     return using.balance(project.grant_gpu_s, frame, now())
+
+
+def used_before(moments: Mapping[str, int]) -> dict[str, int]:
+    """What each of these projects had used by its own moment, in GPU-seconds, held GPUs included."""
+    cuts = pl.DataFrame({"project": list(moments), "cut": list(moments.values())})
+    runs = attributed().with_columns(pl.col("project").cast(pl.String)).join(cuts, on="project")
+    return used_by_project(runs, pl.col("cut"))

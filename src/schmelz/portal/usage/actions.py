@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
+import polars as pl
 from django.db import transaction
 
 from schmelz.metering import store
-from schmelz.metering.sacct import Fault, Reading as SacctReading
+from schmelz.metering.sacct import Fault
 from schmelz.metering.supply import Outage
 from schmelz.portal.clock import now
 from schmelz.portal.ledger.actions import record
@@ -17,26 +18,35 @@ KEPT_FAULTS = 1000
 
 
 @transaction.atomic
-def keep_records(read: SacctReading, *, source: str, system: str, actor: Person | None = None) -> Reading:
-    """Merge what was read into the store and commit the manifest; an unchanged second reading leaves no trace.
+def keep_records(
+    runs: pl.DataFrame | store.Batches,
+    faults: Sequence[Fault],
+    lines: int,
+    *,
+    source: str,
+    system: str,
+    actor: Person | None = None,
+) -> Reading:
+    """Merge what was read into the store and commit the manifest; an unchanged second reading leaves no trace but its time.
 
     Bad lines are kept in quarantine with their number and reason (the first thousand; the count is of all).
     """
     before = manifest()
-    merged = store.merge(records_directory(), before, read.runs)
+    merged = store.merge(records_directory(), before, runs)
     reading = Reading(
         at=now(),
         source=source[:200],
         system=system,
-        lines=read.lines,
+        lines=lines,
         added=merged.added,
         replaced=merged.replaced,
-        quarantined=len(read.faults),
+        quarantined=len(faults),
     )
-    if merged.manifest == before and (not read.faults or _seen(reading, read.faults)):
+    if merged.manifest == before and (not faults or _seen(reading, faults)):
+        _still_so(reading)
         return reading
     # a running job grows at every reading: that alone is no news for the ledger, and the last reading's row serves again
-    news = bool(merged.added or read.faults or actor)
+    news = bool(merged.added or faults or actor)
     for month in sorted(merged.manifest):
         if before.get(month) != merged.manifest[month]:
             RecordFile.objects.update_or_create(month=month, defaults={"file": merged.manifest[month]})
@@ -47,7 +57,7 @@ def keep_records(read: SacctReading, *, source: str, system: str, actor: Person 
     Quarantined.objects.bulk_create(
         [
             Quarantined(reading=reading, line=line, reason=reason, text=text)
-            for line, reason, text in map(_kept, read.faults[:KEPT_FAULTS])
+            for line, reason, text in map(_kept, faults[:KEPT_FAULTS])
         ]
     )
     if news:
@@ -58,10 +68,17 @@ def keep_records(read: SacctReading, *, source: str, system: str, actor: Person 
             source=source[:200],
             added=merged.added,
             replaced=merged.replaced,
-            quarantined=len(read.faults),
+            quarantined=len(faults),
             files={m: merged.manifest[m] for m in sorted(merged.manifest) if before.get(m) != merged.manifest[m]},
         )
     return reading
+
+
+def _still_so(reading: Reading) -> None:
+    """Nothing new: the last reading of this source is as of now, so that its age tells how fresh the ledger is."""
+    last = Reading.objects.filter(source=reading.source, system=reading.system).first()
+    if last:
+        Reading.objects.filter(pk=last.pk).update(at=reading.at)
 
 
 def _seen(reading: Reading, faults: Sequence[Fault]) -> bool:
