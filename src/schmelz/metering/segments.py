@@ -18,6 +18,9 @@ from schmelz.metering.supply import KINDS, Outage, Supply, away, away_lines, pla
 from schmelz.policy.schema import System
 from schmelz.units import Period, days
 
+NEEDED = (
+    "pool", "project", "site", "nodes", "gpus", "held_gpus", "eligible", "start", "elapsed", "state", "limit_s"
+)  # fmt: skip
 LINES = tuple(field.name for field in fields(Supply))
 
 
@@ -35,7 +38,7 @@ def segments(
             ]
         )
     )
-    frame = _side_by_side(
+    frame = _together(
         [
             midnights,
             _of_runs(system, runs, where, span),
@@ -53,6 +56,15 @@ def segments(
     for site in where:
         frame = _supply(frame, system, site)
     return _capacity(frame, system, where)
+
+
+def touching(runs: pl.DataFrame, system: str, span: Period) -> pl.DataFrame:
+    """The runs of a system that run or wait in the span, with the columns that are looked at."""
+    known = pl.min_horizontal("eligible", "start") <= span.end
+    lasts = pl.col("start").is_null() & (pl.col("state") == "PENDING") | (
+        pl.col("start") + pl.col("elapsed") > span.start
+    )
+    return runs.lazy().filter((pl.col("system") == system) & known & lasts).select(NEEDED).collect()
 
 
 def sites(system: System, runs: pl.DataFrame) -> tuple[str, ...]:
@@ -107,26 +119,18 @@ def _waits(system: System, runs: pl.DataFrame, span: Period) -> pl.DataFrame:
 
 
 def _changes(spans: pl.DataFrame) -> pl.DataFrame:
-    """What [start, stop) with its amounts adds at its start and takes away at its stop, summed per moment `t`."""
+    """What [start, stop) with its amounts adds at its start and takes away at its stop."""
     amounts = pl.col(name for name in spans.columns if name not in ("start", "stop"))
-    return (
-        pl.concat(
-            [spans.select(pl.col("start").alias("t"), amounts), spans.select(pl.col("stop").alias("t"), -amounts)]
-        )
-        .group_by("t")
-        .agg(pl.exclude("t").sum())
+    return pl.concat(
+        [spans.select(pl.col("start").alias("t"), amounts), spans.select(pl.col("stop").alias("t"), -amounts)]
     )
 
 
-def _side_by_side(frames: Sequence[pl.DataFrame], lines: Sequence[str], span: Period) -> pl.DataFrame:
+def _together(frames: Sequence[pl.DataFrame], lines: Sequence[str], span: Period) -> pl.DataFrame:
     """One row per moment of the span at which any of the frames has one; lines that a moment does not change are 0."""
-    moments = pl.concat([frame.select("t") for frame in frames]).filter(pl.col("t") < span.end).unique().sort("t")
-    for frame in frames:
-        moments = moments.join(frame, on="t", how="left", maintain_order="left")
-    known = set(moments.columns)
-    return moments.with_columns(
-        pl.col(line).fill_null(0) if line in known else pl.lit(0, pl.Int64).alias(line) for line in lines
-    )
+    rows = pl.concat(frames, how="diagonal").filter(pl.col("t") < span.end)
+    sums = (pl.col(line).sum() if line in rows.columns else pl.lit(0, pl.Int64).alias(line) for line in lines)
+    return rows.group_by("t").agg(pl.col("day").drop_nulls().first(), *sums).sort("t")
 
 
 def _supply(frame: pl.DataFrame, system: System, site: str) -> pl.DataFrame:

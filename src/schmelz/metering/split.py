@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from schmelz.metering.flows import FLOWS, flows
-from schmelz.metering.segments import LINES, segments, sites
+from schmelz.metering.segments import LINES, segments, sites, touching
 from schmelz.metering.supply import Outage, Supply
 from schmelz.metering.windows import name_of, window
 from schmelz.policy.schema import Factory, System
@@ -122,10 +122,11 @@ def split(
     """
     system = factory.system(system_id)
     span = Period(period.start, max(period.start, min(period.end, as_of)))
-    runs = attributed.filter(pl.col("system") == system_id)
+    runs = touching(attributed, system_id, span)
+    where = sites(system, runs)
     brought = _carry(system, period, carry or {})
     frame = flows(segments(system, factory.zone, runs, list(outages), span), _weights(system), brought)
-    days = tuple(_days(system, sites(system, runs), _daily(frame)))
+    days = tuple(_days(system, where, _daily(frame)))
     demands = _waiting(runs, span.end, grants_left or {})
     pools = tuple(_pool(system, number, days, frame, brought, demands) for number in range(len(system.pools)))
     return Split(
@@ -139,7 +140,7 @@ def split(
         _supply_sum(day.supply for day in days),
         _share_error(pools),
         pools,
-        tuple(_site_sum(site, days) for site in sites(system, runs)),
+        tuple(_site_sum(site, days) for site in where),
         days,
     )
 

@@ -53,8 +53,9 @@ def _sums(_version: str, files: tuple[tuple[str, str], ...], projects: Projects)
 
 
 def split(system: System, window: str | None = None, as_of: int | None = None) -> Split:
-    """The split of a window so far. Raises BadInput for a window that is not one."""
+    """The split of a window so far; of one that is over, as it was at its end. Raises BadInput for what is no window."""
     moment = now() if as_of is None else as_of
+    moment = min(moment, splitting.window(factory(), system.id, window, moment)[1].end)
     return _split(
         version(), system.id, window, moment, tuple(sorted(manifest().items())), _projects(), tuple(outages(system.id))
     )
