@@ -6,7 +6,8 @@ from hypothesis import given, settings, strategies as st
 
 from make import HEADER, record_line, record_text
 from schmelz.metering.runs import RUN_SCHEMA, RecordError
-from schmelz.metering.sacct import Reading, gpus_of, read
+from schmelz.metering.sacct import Reading, read
+from schmelz.metering.tres import gpus_of
 
 NOON = 1_772_366_400  # 2026-03-01T12:00:00Z
 

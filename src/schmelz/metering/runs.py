@@ -46,7 +46,9 @@ OPEN_STATES = (
     "STAGE_OUT",
     "REQUEUE_HOLD",
     "REQUEUE_FED",
+    "RESV_DEL_HOLD",
     "SPECIAL_EXIT",
+    "EXPEDITING",
 )
 
 
