@@ -2,6 +2,7 @@
 PYTHON ?= python3
 DATA   ?= .data/demo
 PORT   ?= 8000
+CLUSTER ?=
 BIN    := .venv/bin
 .DEFAULT_GOAL := help
 
@@ -29,6 +30,11 @@ run: install ## serve a populated factory on 127.0.0.1:8000 (PORT=..., DATA=...)
 test: install packages ## set up everything the tests need and run all of them
 	$(BIN)/python -m pytest -n 2 -m "not cluster and not journey and not slow"
 	$(BIN)/python -m pytest -m "cluster or journey or slow"
+	$(MAKE) --no-print-directory test-postgres
+
+test-postgres: install packages ## the suites that use the database, on a PostgreSQL of their own
+	$(BIN)/python tests/postgres/server.py $(BIN)/python -m pytest -n 2 -m "not cluster and not journey and not slow" \
+	  tests/portal tests/operate tests/cli tests/web
 
 quick: install ## the default suite: no browser, no Slurm
 	$(BIN)/python -m pytest -n 2 -m "not cluster and not journey and not slow"
@@ -54,11 +60,15 @@ pages: install ## write the generated pages of docs/ anew
 bench: install ## ratios of the heavy parts against plain baselines, in one run
 	$(BIN)/python bench/run.py
 
-cluster: install ## a real Slurm in one directory: make cluster, make cluster-status, make cluster-stop
-	$(BIN)/python tests/cluster/lab.py start
+cluster: install ## a real Slurm in one directory, for trying out (CLUSTER=DIR; docs/cluster.md)
+	@$(BIN)/python tests/cluster/lab.py start $(CLUSTER)
+cluster-env: install ## what a shell needs for it: eval "$$(make -s cluster-env)"
+	@$(BIN)/python tests/cluster/lab.py env $(CLUSTER)
 cluster-status: install ## what runs of the real Slurm
-	$(BIN)/python tests/cluster/lab.py status
+	@$(BIN)/python tests/cluster/lab.py status $(CLUSTER)
 cluster-stop: install ## stop the real Slurm, keep its data
-	$(BIN)/python tests/cluster/lab.py stop
+	@$(BIN)/python tests/cluster/lab.py stop $(CLUSTER)
+cluster-clean: install ## stop it and remove everything: directory, Unix users
+	@$(BIN)/python tests/cluster/lab.py clean $(CLUSTER)
 
-.PHONY: help install lock run test quick packages check format pages bench cluster cluster-status cluster-stop
+.PHONY: help install lock run test test-postgres quick packages check format pages bench cluster cluster-env cluster-status cluster-stop cluster-clean

@@ -5,14 +5,20 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
+
+hypothesis_settings.register_profile("ours", deadline=None)  # a busy machine is no fault
+hypothesis_settings.load_profile("ours")
 
 ROOT = Path(__file__).parent.parent
 FACTORIES = {"luxembourg": ROOT / "factory.toml", "alpine": ROOT / "tests/factories/alpine.toml"}
 
 os.environ["SCHMELZ_DATA"] = tempfile.mkdtemp(prefix="schmelz-tests-")
 os.environ["SCHMELZ_FACTORY"] = str(FACTORIES["luxembourg"])
-for name in ("SCHMELZ_NOW", "SCHMELZ_AS", "SCHMELZ_DATABASE", "SCHMELZ_MAIL"):
+for name in ("SCHMELZ_NOW", "SCHMELZ_AS", "SCHMELZ_MAIL"):
     os.environ.pop(name, None)
+if os.environ.get("SCHMELZ_DATABASE") != os.environ.get("SCHMELZ_TESTS_ON"):  # only `make test-postgres` means it
+    os.environ.pop("SCHMELZ_DATABASE", None)
 
 
 @pytest.fixture(params=sorted(FACTORIES))

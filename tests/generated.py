@@ -36,19 +36,63 @@ def permissions() -> str:
 
 
 def states() -> str:
-    """docs/states.md: the life of applications and projects."""
+    """docs/states.md: the life of applications, projects, amendments and mandates."""
     from schmelz.portal.calls.states import TRANSITIONS as APPLICATION
-    from schmelz.portal.projects.states import TRANSITIONS as PROJECT
+    from schmelz.portal.clusters.states import TRANSITIONS as MANDATE
+    from schmelz.portal.projects.states import AMENDMENTS as AMENDMENT, TRANSITIONS as PROJECT
     from schmelz.rules.lifecycle import diagram
 
     text = "# States and moves\n"
-    for name, table in (("An application", APPLICATION), ("A project", PROJECT)):
+    tables = (
+        ("An application", APPLICATION),
+        ("A project", PROJECT),
+        ("An amendment", AMENDMENT),
+        ("A mandate", MANDATE),
+    )
+    for name, table in tables:
         rows = "\n".join(
             f"| {t.name} | {', '.join(t.starts)} | {t.finish} | `{t.permission}` | {t.sentence} |" for t in table
         )
         head = "| move | from | to | permission | meaning |\n|---|---|---|---|---|"
         text += f"\n## {name}\n\n```mermaid\n{diagram(table)}\n```\n\n{head}\n{rows}\n"
     return text
+
+
+def jobs() -> str:
+    """docs/jobs.md: why does my job wait?"""
+    from schmelz.cluster.backends.slurm_reasons import page
+    from schmelz.cluster.backends.slurm_words import BY_STATE
+    from schmelz.cluster.fit import LIMITS
+
+    effects = {"waits": "waits", "never": "is refused, or never starts"}
+    limits = "\n".join(f"| {name} | {must} | {effects[starts]} |" for name, starts, _, must in LIMITS)
+    states = "\n".join(f"| `{state}` | {words.format(code='N')} |" for state, words in BY_STATE.items())
+    return f"""# Why does my job wait?
+
+`schmelz jobs` and the page of a job say it in plain words, with what you can do; `schmelz jobs --json` has the scheduler's own
+word (`word`) beside it. Look before you send: `schmelz submit train.sh --project P --gpus 4 --time 2:00:00 --dry-run` sends
+nothing, and says what the job costs at most, what is left of the grant, what would hold the job, and whether it would start now
+(exit code 0: it would run sooner or later; 4: it would be refused, or never start). The form in the browser has "Check first".
+
+An **own** job runs on the guaranteed GPUs of its project's pool. A **borrowed** one (`--borrow`) runs on GPUs that nobody else
+needs: it may start sooner, and may be pre-empted after the least run time of the policy. Then it is put back into the queue and
+starts again from its beginning: write what it has done to a file from time to time.
+
+## What can hold a job before it is sent
+
+| limit | what must hold | else the job |
+|---|---|---|
+{limits}
+
+## What the scheduler says of a waiting job
+
+{page()}
+## Where a job is
+
+| Slurm's word | meaning |
+|---|---|
+{states}
+"""
 
 
 def modes() -> str:
@@ -63,7 +107,13 @@ def modes() -> str:
     )
 
 
-PAGES = {"cli.md": command_line, "permissions.md": permissions, "states.md": states, "factory.md": modes}
+PAGES = {
+    "cli.md": command_line,
+    "permissions.md": permissions,
+    "states.md": states,
+    "factory.md": modes,
+    "jobs.md": jobs,
+}
 
 
 def page(name: str) -> str:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The Debian packages that the tests with a real Slurm and a real browser need; installed when we may, else said.
 set -u
-PACKAGES="slurmctld slurmd slurmdbd slurm-client slurm-wlm-basic-plugins slurm-wlm-mysql-plugin munge mariadb-server chromium fonts-dejavu-core"
+PACKAGES="slurmctld slurmd slurmdbd slurm-client slurm-wlm-basic-plugins slurm-wlm-mysql-plugin munge mariadb-server postgresql chromium fonts-dejavu-core"
 missing=""
 for package in $PACKAGES; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"

@@ -227,3 +227,34 @@ def test_jobs_that_cannot_be(run, cast, answers, tmp_path, words, said) -> None:
     assert (done.code, done.out) == (2, ""), done
     assert said in done.err
     assert run("jobs", "--json", person="anna").out.strip() == "[]"
+
+
+def test_closing_from_the_command_line(run, cast, tmp_path, monkeypatch) -> None:
+    path, proof, kept = tmp_path / "jobs.txt", tmp_path / "out", tmp_path / "head.json"
+    path.write_text(HEADER + _line(cast, 1, cast.pool.account))
+    monkeypatch.setenv("SCHMELZ_NOW", "2026-04-02T09:00:00Z")
+    assert run("close", "2026-03", person="gilles").code == 4, "nothing was read"
+    run("meter", "--from", str(path), person="gilles")
+    assert run("close", "2026-13", person="gilles").code == 2
+    assert run("close", "2026-04", person="gilles").code == 4
+    assert run("close", "2026-03", person="anna").code == 4
+    said = json.loads(run("close", "2026-03", "--json", person="gilles").out)
+    assert set(said) == {"month", "head", "previous", "inputs", "totals", "corrections", "signers"}
+    assert (said["totals"]["gpu_s"], said["totals"]["runs"], said["corrections"]) == (1200, 1, [])
+    assert run("close", "2026-03", person="gilles").code == 4
+    assert run("countersign", "2026-03", "--head", "0" * 64, person="gilles").code == 4
+    signed = json.loads(run("countersign", "2026-03", "--head", said["head"], "--json", person="gilles").out)
+    assert {"role": f"{cast.system.operator}:operator", "person": "gilles"} in signed["signers"]
+    assert json.loads(run("closings", "--json").out) == [signed]
+    assert said["head"] in run("closings").out
+    assert run("head", "2026-03", "--out", str(kept)).code == 0
+    assert json.loads(kept.read_text())["head"] == run("head", "2026-03").out.strip() == said["head"]
+    assert run("head", "2026-02").code == 2
+    path.write_text(HEADER + _line(cast, 2, "strangers"))
+    run("meter", "--from", str(path), person="gilles")
+    late = json.loads(run("corrections", "--json").out)
+    assert [(row["closed_month"], row["gpu_s"], row["runs"]) for row in late["pending"]] == [("2026-03", 1200, 1)]
+    assert json.loads(run("corrections", "--json", person="anna").out) == {"pending": [], "booked": []}
+    assert "strangers" in run("corrections").out
+    run("export", str(proof))
+    assert run("verify", str(proof), "--head", said["head"]).code == 0

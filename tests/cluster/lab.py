@@ -36,7 +36,7 @@ from cluster.lab_conf import (
     refusals,
 )
 from cluster.lab_daemons import Daemons, answers, must, user_exists, wait_until
-from cluster.lab_files import write_files
+from cluster.lab_files import exports, write_files
 
 __all__ = ["Lab", "LabError", "Settings", "main"]
 
@@ -203,24 +203,22 @@ class Lab:
 def describe(lab: Lab) -> str:
     """What runs, and what to do with it."""
     settings, place, root = lab.settings, lab.settings.directory, os.getuid() == 0
-    command = f"{sys.executable} {__file__}"
     sites = "\n".join(f"  {site:13}{' '.join(settings.nodes_of(site))}" for site in SITES)
-    first = (*settings.users, "root")[0] if root else own_name()
     made = f"{', '.join(settings.users) or 'none'} (made for this cluster: {', '.join(lab.made_users()) or 'none'})"
-    who, as_first = (made, f"runuser -u {first} -- ") if root else (f"{first} (only root can start jobs of others)", "")
+    who = made if root else f"{own_name()} (only root can start jobs of others)"
     return f"""\
 Slurm runs in {place}: {settings.shape}; the GPUs are pretended, the jobs are real
 {sites}
   Unix users   {who}
   ports        {settings.ports[0]}-{settings.ports[-1]} on loopback
-Use it:
-  eval "$({command} env {place})"
-  sinfo
-A first job:
-  sacctmgr -i add account try && sacctmgr -i add user {first} account=try
-  {as_first}sbatch --account=try --gpus=1 --chdir={place}/work --wrap='echo GPU $CUDA_VISIBLE_DEVICES'
-  sacct -X -a --format=JobID,User,Account,State,AllocTRES%50      (a second or two after the job)
-Later (stop keeps the data, clean removes everything): {command} status|stop|clean {place}"""
+  policy file  {place}/factory.toml (ours, with this machine in it)
+Next:
+  . {place}/env                       (SLURM_CONF, SCHMELZ_DATA, SCHMELZ_FACTORY, PATH)
+  sinfo && schmelz doctor
+  schmelz demo && schmelz --as gilles plan
+docs/cluster.md goes on from here, to a job of {settings.users[0] if root and settings.users else "your own"}.
+Later: make cluster-status, make cluster-stop (keeps the data), make cluster-clean (removes everything); or
+  {sys.executable} {__file__} status|stop|clean {place}"""
 
 
 def report(lab: Lab) -> int:
@@ -248,7 +246,7 @@ def stop(lab: Lab) -> int:
 
 
 def env(lab: Lab) -> int:
-    print("\n".join(f"export {name}={value}" for name, value in lab.env().items()))
+    print(exports(lab.settings), end="")
     return 0
 
 

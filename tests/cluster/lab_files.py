@@ -1,4 +1,5 @@
-"""The files that Slurm reads in the lab: slurm.conf, slurmdbd.conf and gres.conf, and the folders around them.
+"""The files that Slurm reads in the lab: slurm.conf, slurmdbd.conf and gres.conf, and the folders around them; beside
+them a policy file for Schmelz that is ours but for the machine, and what a shell needs to know of both.
 
 Same settings, same bytes. GPUs are what counts: billing is by GPU, use never decays, limits are enforced with their
 reserve (`safe`), preemption goes by QOS and requeues. Source of the lines: the manual pages of Slurm 22.05, and what
@@ -7,8 +8,10 @@ Debian 12 was seen to need.
 
 import contextlib
 import secrets
+import sys
+from pathlib import Path
 
-from cluster.lab_conf import SITES, Settings, own_name, short_host, write
+from cluster.lab_conf import SITES, LabError, Settings, own_name, short_host, write
 
 CPUS_PER_NODE = 64
 MEGABYTES_PER_NODE = 512_000
@@ -26,6 +29,9 @@ def write_files(settings: Settings) -> None:
         write(place / name, mode, text.encode())
     if not (place / "etc/munge.key").exists():
         write(place / "etc/munge.key", 0o600, secrets.token_bytes(128))
+    write(place / "env", 0o644, exports(settings).encode())
+    if not (place / "factory.toml").exists():  # somebody may have changed it
+        write(place / "factory.toml", 0o644, factory_toml(settings).encode())
     for index in range(settings.gpus):
         # 22.05 counts no GPU without a file, and tells jobs its number only where that is a device
         with contextlib.suppress(FileExistsError):
@@ -39,6 +45,37 @@ def texts(settings: Settings) -> dict[str, tuple[int, str]]:
         "etc/slurmdbd.conf": (0o600, slurmdbd_conf(settings)),
         "etc/gres.conf": (0o644, gres_conf(settings)),
     }
+
+
+def exports(settings: Settings) -> str:
+    """For a shell: where Slurm's file is, Schmelz's state and policy, and its command."""
+    place = settings.directory
+    values = {
+        "CLUSTER": place,
+        "SLURM_CONF": settings.conf,
+        "SCHMELZ_DATA": place / "data",
+        "SCHMELZ_FACTORY": place / "factory.toml",
+        "PATH": f"{Path(sys.executable).parent}:$PATH:/usr/sbin:/sbin",
+    }
+    return "".join(f'export {name}="{value}"\n' for name, value in values.items())
+
+
+def factory_toml(settings: Settings) -> str:
+    """Our own policy file with this cluster as the first machine."""
+    text = (Path(__file__).parent.parent.parent / "factory.toml").read_text(encoding="utf-8")
+    nodes = {site: f"{names[0][:3]}[001-{len(names):03}]" for site in SITES if (names := settings.nodes_of(site))}
+    changes = {
+        "gpus_per_node = 4 ": f"gpus_per_node = {settings.gpus} ",
+        'backend = "local" ': 'backend = "slurm" ',
+        'name = "local" ': f'name = "{settings.name}" ',
+        **{f'{site} = "{nodes[site][:3]}[001-126]"': f'{site} = "{nodes[site]}"' for site in SITES},
+        **{f'{site} = ["gpu-{site}", "{site}"]': f'{site} = ["{site}"]' for site in SITES},
+    }
+    for ours, theirs in changes.items():
+        if ours not in text:
+            raise LabError(f"factory.toml: has no {ours.strip()!r} any more; tell lab_files.py what stands there")
+        text = text.replace(ours, theirs, 1)
+    return text
 
 
 def gres_conf(settings: Settings) -> str:
@@ -105,7 +142,7 @@ PriorityDecayHalfLife=0
 PriorityUsageResetPeriod=NONE
 PriorityCalcPeriod=00:01:00
 PriorityWeightFairshare=100000
-PriorityWeightQOS=10000
+PriorityWeightQOS=1000000
 PreemptType=preempt/qos
 PreemptMode=REQUEUE
 PreemptExemptTime=0

@@ -13,7 +13,8 @@ import pytest
 from cluster.lab import Lab, LabError, Settings, main
 from cluster.lab_conf import SITES, default_directory, free_ports
 from cluster.lab_daemons import Daemons, birth, user_exists, wait_until
-from cluster.lab_files import slurm_conf
+from cluster.lab_files import exports, factory_toml, slurm_conf
+from schmelz.policy.load import parse
 
 SMALL = Settings(Path("/nowhere"), nodes=1, gpus=2, users=())
 
@@ -28,6 +29,18 @@ def test_each_node_is_named_after_its_site() -> None:
         "bissen": ("mxb001", "mxb002"),
         "bettembourg": ("mxt001", "mxt002"),
     }
+
+
+def test_the_policy_file_beside_it_is_ours_with_this_machine() -> None:
+    system = parse(factory_toml(replace(SMALL, name="mine")), "factory.toml").systems[0]
+    assert (system.cluster.backend, system.cluster.name, system.gpus()) == ("slurm", "mine", 4)
+    assert system.node_names == {site: SMALL.nodes_of(site) for site in SITES}
+    assert system.partitions == {site: (site,) for site in SITES}
+
+
+def test_a_shell_learns_where_everything_is() -> None:
+    names = [line.split("=")[0] for line in exports(SMALL).splitlines()]
+    assert names == [f"export {name}" for name in ("CLUSTER", "SLURM_CONF", "SCHMELZ_DATA", "SCHMELZ_FACTORY", "PATH")]
 
 
 def test_a_foreign_process_with_a_recorded_pid_is_left_alone(tmp_path: Path) -> None:
@@ -59,10 +72,12 @@ def test_every_daemon_comes_up_is_found_again_and_goes(place: Path) -> None:
     same = Lab(lab.settings)  # another process would know no more than this
     same.start()
     assert same.status() == first
+    (place / "factory.toml").write_text("# mine now\n")
     lab.stop()
     assert [name for name, pid in first.items() if pid is None or birth(pid)] == []
     lab.start()
     assert lab.nodes_are_up()
+    assert (place / "factory.toml").read_text() == "# mine now\n"
 
 
 def test_a_killed_daemon_is_started_again_and_the_others_stay(place: Path) -> None:
@@ -107,6 +122,8 @@ def test_clean_takes_the_users_it_made_and_no_others(place: Path) -> None:
     assert lab.made_users() == (mine,)
     lab.clean()
     assert (user_exists(mine), user_exists("daemon"), place.exists()) == (False, True, False)
+    told = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert [words for words in told if str(place).encode() in words] == []
 
 
 @pytest.mark.parametrize(

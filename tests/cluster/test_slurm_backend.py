@@ -102,7 +102,7 @@ def release(lab: Lab, number: str) -> None:
 
 
 def test_an_empty_cluster_is_seen_as_one_and_a_wrong_one_is_not(cluster: SlurmCluster, own_slurm: Lab) -> None:
-    assert cluster.observe() == Observed("schmelz", (), (), ())
+    assert cluster.observe() == Observed("schmelz", (), (), (), (), ("normal",))
     other = SlurmCluster(system_of(own_slurm, cluster={"backend": "slurm", "name": "other"}))
     for call in (other.observe, other.jobs, lambda: other.records(0), lambda: other.node_events(0)):
         with pytest.raises(ClusterError, match="'other'"):
@@ -129,7 +129,8 @@ def test_new_accounts_leave_everybody_elses_alone(cluster: SlurmCluster, own_slu
     before = everything(own_slurm)
     members = (Member(anna, "p200001"), Member(bruno, "p200001"), Member(bruno, "p200002"))
     cluster.create(list(ACCOUNTS), members)
-    assert cluster.observe() == Observed("schmelz", ACCOUNTS, members, ("chem",))
+    defaults = ((anna, "chem"), (bruno, "p200001"))
+    assert cluster.observe() == Observed("schmelz", ACCOUNTS, members, ("chem",), (), ("normal",), defaults)
     after = everything(own_slurm)
     assert set(before) - set(after) == set()
     assert f"user: {bruno}|p200001" in after
@@ -232,7 +233,7 @@ def test_a_job_without_a_wish_runs_where_there_is_room(cluster: SlurmCluster, an
     first, second = (cluster.submit(request(anna, "sleep 60", gpus=8, nodes=2)) for _ in range(2))
     until(lambda: {job(cluster, number).site for number in (first, second)} == {"bissen", "bettembourg"})
     third = cluster.submit(request(anna, "true", gpus=8, nodes=2))
-    until(lambda: job(cluster, third).reason == "waits for free GPUs")
+    until(lambda: job(cluster, third).word == "Resources")
     assert (job(cluster, third).state, job(cluster, third).site) == ("PENDING", None)
     for number in (third, first, second):
         cluster.cancel(number)
@@ -241,7 +242,7 @@ def test_a_job_without_a_wish_runs_where_there_is_room(cluster: SlurmCluster, an
 
 def test_a_budget_holds_a_job_back(cluster: SlurmCluster, bruno: str) -> None:
     number = cluster.submit(request(bruno, "true", "p200002", limit=660))
-    until(lambda: job(cluster, number).reason == "the project's remaining GPU-hours do not cover its time limit")
+    until(lambda: job(cluster, number).word == "AssocGrpGRESMinutes")
     cluster.cancel(number)
 
 
@@ -256,7 +257,7 @@ def test_refusals(cluster: SlurmCluster, anna: str) -> None:
         cluster.submit(request(anna, "#SBATCH --gpuss=1"))
     with pytest.raises(Refused, match="no nodes of the cluster fit 1 GPUs on 1 nodes"):
         cluster.submit(request(anna, "#SBATCH --mem=99T"))
-    with pytest.raises(Refused, match="the quality of service that the script asks for"):
+    with pytest.raises(Refused, match="the quality of service that was asked for"):
         cluster.submit(request(anna, "#SBATCH --qos=gold"))
     with pytest.raises(Refused, match="no Unix user 'nobody-here'"):
         cluster.submit(request("nobody-here", "true"))
@@ -284,7 +285,7 @@ def test_a_closed_account_takes_and_starts_no_jobs_but_lets_running_ones_go_on(
     release(own_slurm, waiting)
     with pytest.raises(Refused, match="the project p200001 is closed for new jobs"):
         cluster.submit(request(anna, "true"))
-    until(lambda: job(cluster, waiting).reason == "its project is closed, or runs as many jobs as it may")
+    until(lambda: job(cluster, waiting).word == "AssocGrpJobsLimit")
     assert job(cluster, running).state == "RUNNING"
     cluster.change([P1])
     until(lambda: job(cluster, waiting).state == "COMPLETED")
@@ -303,7 +304,7 @@ def test_who_leaves_while_jobs_run_is_no_member_and_goes_for_good_later(
     release(own_slurm, waiting)
     with pytest.raises(Refused, match="is no member of p200001 any more"):
         cluster.submit(request(bruno, "true"))
-    until(lambda: job(cluster, waiting).reason == "its owner left the project, or runs as many jobs as allowed")
+    until(lambda: job(cluster, waiting).word == "AssocMaxJobsLimit")
     assert job(cluster, running).state == "RUNNING"
     cluster.create([], [Member(bruno, "p200001")])  # and comes back
     assert Member(bruno, "p200001") in cluster.observe().members

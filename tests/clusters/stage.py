@@ -10,7 +10,7 @@ import make
 from schmelz.cluster.apply import apply
 from schmelz.cluster.backends.local import LocalCluster
 from schmelz.cluster.desired import Project, desired
-from schmelz.cluster.model import Account, Job, JobRequest, Member, Observed, Steering
+from schmelz.cluster.model import Account, Job, JobRequest, Member, Observed, Qos, Steering
 from schmelz.policy.system import System
 
 YEAR = 366 * 86400
@@ -75,35 +75,66 @@ class Died(Exception):
 
 @dataclass
 class MemoryCluster:
-    """Accounts and members in memory; dies after a number of single changes, like a process that is killed."""
+    """What a cluster knows of accounts, in memory; dies after a number of single changes, like a process that is killed."""
 
     accounts: dict[str, Account] = field(default_factory=dict)
     members: set[Member] = field(default_factory=set)
     foreign: tuple[str, ...] = ()
     breath: int = 10**9
+    qos: dict[str, Qos] = field(default_factory=dict)
+    foreign_qos: tuple[str, ...] = ()
+    defaults: dict[str, str] = field(default_factory=dict)
+    looks: int = 0
 
     def observe(self) -> Observed:
-        return Observed("lab", tuple(self.accounts.values()), tuple(self.members), self.foreign)
+        self.looks += 1
+        return Observed(
+            "lab",
+            tuple(self.accounts.values()),
+            tuple(self.members),
+            self.foreign,
+            tuple(self.qos.values()),
+            self.foreign_qos,
+            tuple(self.defaults.items()),
+        )
 
-    def create(self, accounts: Sequence[Account], members: Sequence[Member]) -> None:
+    def create(self, accounts: Sequence[Account], members: Sequence[Member], qos: Sequence[Qos] = ()) -> None:
+        for one in qos:
+            self._breathe()
+            assert not {one.name, *one.preempts} & set(self.foreign_qos)
+            self.qos.setdefault(one.name, one)
         for account in accounts:
             self._breathe()
+            assert account.name not in self.foreign, "what is not ours is left alone"
             assert account.parent == "root" or account.parent in self.accounts, "parents come first"
+            assert set(account.qos) <= set(self.qos), "QOS come first"
             self.accounts.setdefault(account.name, account)
         for member in members:
             self._breathe()
             assert member.account in self.accounts
             self.members.add(member)
+            self.defaults.setdefault(member.user, member.account)
 
-    def change(self, accounts: Sequence[Account]) -> None:
+    def change(
+        self, accounts: Sequence[Account], qos: Sequence[Qos] = (), defaults: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        for one in qos:
+            self._breathe()
+            assert one.name in self.qos
+            self.qos[one.name] = one
         for account in accounts:
             self._breathe()
             assert account.name in self.accounts
             self.accounts[account.name] = account
+        for user, name in defaults:
+            self._breathe()
+            assert (user, name) in {(member.user, member.account) for member in self.members}
+            self.defaults[user] = name
 
     def remove(self, members: Sequence[Member]) -> None:
         for member in members:
             self._breathe()
+            assert member.account in self.accounts, "members of what is not ours are left alone"
             self.members.discard(member)
 
     def _breathe(self) -> None:

@@ -1,6 +1,7 @@
 """The local cluster with real processes: they run, are kept, stopped, survive us, and are never lost or run twice."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -11,11 +12,12 @@ import pytest
 
 from clusters import stage
 from clusters.stage import eventually, job, request, tick, until
+from schmelz.cluster.apply import apply
 from schmelz.cluster.backends import open_cluster
 from schmelz.cluster.backends.local import LocalCluster
 from schmelz.cluster.backends.tape import TapeCluster, record
 from schmelz.cluster.desired import desired
-from schmelz.cluster.model import Account, ClusterError, Member, Steering
+from schmelz.cluster.model import Account, ClusterError, Member, Observed, Qos, Room, Steering
 from schmelz.cluster.plan import make
 from schmelz.faults import BadInput, Refused
 
@@ -69,7 +71,7 @@ def test_jobs_really_run_and_what_they_print_is_kept(local):
         "User": "anna",
         "Account": "p1",
         "Partition": "north",
-        "QOS": "normal",
+        "QOS": "eurohpc-own",
         "State": "FAILED",
         "AllocTRES": "billing=2,gres/gpu=2,node=1",
         "TimelimitRaw": "1",
@@ -222,6 +224,10 @@ def test_accounts_are_a_plan_away_and_what_is_wrong_is_said(local, tmp_path):
         local.change([Account("x", "root")])
     with pytest.raises(BadInput, match=r"name 'a\|b'"):
         local.create([Account("a|b", "root")], [])
+    with pytest.raises(ClusterError, match="qos x: is not there"):
+        local.change([], [Qos("x")])
+    with pytest.raises(ClusterError, match="user anna: is no member of national"):
+        local.change([], [], [("anna", "national")])
     assert [a.name for a in local.observe().accounts] == ["eurohpc", "national", "p1"]
     (tmp_path / "c" / "accounts.json").write_text("{")
     with pytest.raises(ClusterError, match=r"accounts\.json: is damaged"):
@@ -229,6 +235,67 @@ def test_accounts_are_a_plan_away_and_what_is_wrong_is_said(local, tmp_path):
     (tmp_path / "c" / "accounts.json").unlink()
     with pytest.raises(ClusterError, match="cannot be read"):
         LocalCluster(tmp_path / "c", SYSTEM).observe()
+
+
+def test_after_apply_the_plan_is_empty_whatever_was_decided(local, tmp_path):
+    now = int(time.time())
+    system = stage.machine(partitions={"north": ["n-gpu"], "south": ["s-gpu"]})
+    projects = [
+        stage.project("p1", members=("bo",), coordinators=("bo",), sites=("north",)),
+        stage.project("p2", start=now + 999, members=("anna", "bo")),
+        stage.project("p3", suspended=True),
+        stage.project("p4", end=now, budget=60),
+    ]
+    wanted = desired(system, projects, now)
+    again = LocalCluster(tmp_path / "c", system)
+    done = apply(again, wanted, allow_remove=9)
+    seen = LocalCluster(tmp_path / "c", system).observe()
+    assert make(wanted, seen).changes == () and done.changes > 9
+    assert (set(seen.accounts), set(seen.members), seen.qos) == (set(wanted.accounts), set(wanted.members), wanted.qos)
+    assert Member("bo", "p1", "n-gpu") in seen.members and dict(seen.defaults) == {"anna": "p2", "bo": "p1"}
+
+
+def test_the_directory_of_an_earlier_version_is_read(local, tmp_path):
+    local.submit(request())
+    (tmp_path / "c/accounts.json").write_text(
+        '{"accounts": {"p1": {"gpu_minutes": null, "open": true, "parent": "root", "shares": 2},'
+        ' "a1": {"gpu_minutes": 7, "open": false, "parent": "root", "shares": 1}},'
+        ' "members": [["anna", "p1"], ["anna", "a1"], ["bo", "p1"]]}'
+    )
+    facts = json.loads((tmp_path / "c/jobs/1/job.json").read_text())
+    del facts["request"]["qos"]
+    (tmp_path / "c/jobs/1/job.json").write_text(json.dumps(facts))
+    again = LocalCluster(tmp_path / "c", SYSTEM)
+    assert again.observe() == Observed(
+        "anvil-c",
+        (Account("a1", "root", 1, 7, open=False), Account("p1", "root", 2)),
+        (Member("anna", "a1"), Member("anna", "p1"), Member("bo", "p1")),
+        defaults=(("anna", "a1"), ("bo", "p1")),
+    )
+    assert (again.jobs()[0].qos, rows(again)[0]["QOS"]) == ("", "normal")
+    again.remove([Member("anna", "a1")])
+    assert again.observe().defaults == (("bo", "p1"),)
+
+
+def test_rooms_caps_and_the_qos_of_a_job(local):
+    assert local.rooms() == {"north": Room(8, 8), "south": Room(8, 8)}
+    local.submit(request("sleep 30\n", gpus=5, nodes=2, site="south", qos="eurohpc-borrow"))
+    until(local, "1", "RUNNING")
+    assert local.rooms() == {"north": Room(8, 8), "south": Room(8, 3)}
+    assert (job(local, "1").qos, rows(local)[0]["QOS"]) == ("eurohpc-borrow", "eurohpc-borrow")
+    with pytest.raises(Refused, match="may not have the quality of service 'national-own'"):
+        local.submit(request(qos="national-own"))
+    local.cap({"eurohpc-own": 3, "national-own": None})
+    assert {qos.name: qos.gpus for qos in local.observe().qos if not qos.preemptible} == {
+        "eurohpc-own": 3,
+        "national-own": None,
+    }
+    with pytest.raises(ClusterError, match="qos x: is not there"):
+        local.cap({"national-own": 9, "x": 1})
+    assert [qos.gpus for qos in local.observe().qos if qos.name == "national-own"] == [None], "all caps or none"
+    local.cancel("1")
+    assert until(local, "1", "CANCELLED").qos == "eurohpc-borrow"
+    assert local.rooms()["south"] == Room(8, 8)
 
 
 def test_a_half_written_submission_is_no_job_and_numbers_only_grow(local, tmp_path):
@@ -246,8 +313,9 @@ def test_a_tape_answers_like_the_cluster_and_cannot_be_changed(local, tmp_path):
     until(local, "1", "COMPLETED")
     record(local, tmp_path / "tape")
     tape = TapeCluster(tmp_path / "tape")
-    assert (tape.observe(), tape.jobs(), tape.records(0), tape.output("1")) == (
+    assert (tape.observe(), tape.rooms(), tape.jobs(), tape.records(0), tape.output("1")) == (
         local.observe(),
+        local.rooms(),
         local.jobs(),
         local.records(0),
         "on tape\n",
@@ -258,12 +326,22 @@ def test_a_tape_answers_like_the_cluster_and_cannot_be_changed(local, tmp_path):
         lambda: tape.create([], []),
         lambda: tape.remove([]),
         lambda: tape.change([]),
+        lambda: tape.cap({}),
         lambda: tape.cancel("1"),
     ):
         with pytest.raises(ClusterError, match="a tape cannot be changed"):
             attempt()
-    with pytest.raises(ClusterError, match=r"the tape has no such answer"):
-        TapeCluster(tmp_path).observe()
+    for look in (TapeCluster(tmp_path).observe, TapeCluster(tmp_path).rooms):
+        with pytest.raises(ClusterError, match=r"the tape has no such answer"):
+            look()
+    old = (
+        '{"cluster": "c", "accounts": [{"name": "p1", "parent": "root"}], "members": [{"user": "a", "account": "p1"}]}'
+    )
+    (tmp_path / "tape/observe.json").write_text(old)
+    assert tape.observe() == Observed("c", (Account("p1", "root"),), (Member("a", "p1"),))
+    (tmp_path / "tape/observe.json").write_text('{"cluster": "c", "members": []}')
+    with pytest.raises(ClusterError, match="not as recorded"):
+        tape.observe()
 
 
 def test_the_policy_names_the_engine(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from clusters import stage
-from schmelz.cluster.backends.admission import SCRIPT_CAP, admit, check
+from schmelz.cluster.backends.admission import SCRIPT_CAP, admit, check, rights
 from schmelz.cluster.backends.schedule import Cycle, cycle
 from schmelz.cluster.backends.slots import charged, choose, free_slots
 from schmelz.cluster.backends.spool import End, Entry, Launch, Wait
@@ -97,7 +97,7 @@ def test_the_larger_deficit_goes_first_whatever_came_first():
 
 
 def budget(minutes: int) -> dict[str, Account]:
-    return ACCOUNTS | {"p1": Account("p1", "eurohpc", gpu_minutes=minutes)}
+    return ACCOUNTS | {"p1": Account("p1", "eurohpc", gpu_minutes=minutes, qos=("lent", "own"))}
 
 
 def test_the_budget_counts_running_jobs_whole_and_jobs_started_in_one_cycle():
@@ -134,6 +134,40 @@ def test_who_waits_for_what_is_said_and_only_changes_are_told():
     assert dict(run(again, now=2500).waits) == {"4": Wait("waits until 1 GPU is free and it is its turn", 2500)}
     left = {Member("anna", "p1")}
     assert dict(run(again, members=left).waits) == {"4": Wait("anna is not a member of n1", None)}
+
+
+def test_jobs_of_a_held_account_wait_until_it_starts():
+    held = ACCOUNTS | {"p1": Account("p1", "eurohpc", held=True)}
+    admit(stage.request(), BY_GPU, held, rights(MEMBERS))
+    told = run([entry(1), entry(2, "n1")], accounts=held)
+    assert [number for number, _ in told.launches] == ["2"]
+    assert dict(told.waits) == {"1": Wait("the project of p1 has not begun yet", None)}
+    (first,) = carried_out([entry(1)], told)
+    assert [(number, launch.eligible) for number, launch in run([first], now=2500).launches] == [("1", 2500)]
+
+
+TWO_QUEUES = stage.machine(partitions={"north": ["n-gpu"], "south": ["s-gpu", "s-long"]})
+
+
+@pytest.mark.parametrize(
+    ("partitions", "sites"),
+    [([""], "north south"), (["s-gpu"], "south"), (["s-long", "n-gpu"], "north south"), (["south"], "south")],
+)
+def test_a_member_of_a_partition_runs_only_at_its_site(partitions, sites):
+    members = {Member("anna", "p1", partition) for partition in partitions}
+    crowd = [entry(number, gpus=4) for number in range(4)]
+    told = run(crowd, TWO_QUEUES, members=members)
+    assert {launch.site for _, launch in told.launches} == set(sites.split())
+    assert len(told.launches) == 2 * len(sites.split())
+    for site in ("north", "south"):
+        asked = stage.request(site=site)
+        if site in sites:
+            admit(asked, TWO_QUEUES, ACCOUNTS, rights(members))
+        else:
+            with pytest.raises(Refused, match=f"anna may use p1 only at {sites}, where this job cannot run"):
+                admit(asked, TWO_QUEUES, ACCOUNTS, rights(members))
+            moved = run([entry(9, site=site)], TWO_QUEUES, members=members)
+            assert moved.waits[0][1].reason == "no site of the machine that it may use is large enough any more"
 
 
 def test_a_place_is_never_given_before_its_last_job_ended():
@@ -180,12 +214,13 @@ def test_bad_requests(values, faults):
         ({"site": "moon"}, "there is no site 'moon'. One of: north, south."),
         ({"gpus": 5}, "5 GPUs do not fit on 1 nodes of 4 GPUs. 5 GPUs need 2 nodes."),
         ({"gpus": 9, "nodes": 3}, "The largest possible job has 8 GPUs on 2 nodes, at north."),
+        ({"qos": "mine"}, "the jobs of p1 may not have the quality of service 'mine'. One of: lent, own."),
         ({"gpus": 4, "limit": 151}, "the job may need 11 GPU-minutes, which is more than the whole budget of p1, 10."),
     ],
 )
 def test_refusals_say_because(values, because):
     accounts = budget(10) | {"shut": Account("shut", "eurohpc", open=False)}
     with pytest.raises(Refused) as refusal:
-        admit(stage.request(**values), BY_GPU, accounts, MEMBERS | {Member("anna", "shut")})
+        admit(stage.request(**values), BY_GPU, accounts, rights(MEMBERS | {Member("anna", "shut")}))
     assert because in str(refusal.value)
-    admit(stage.request(gpus=4, limit=150), BY_GPU, accounts, MEMBERS)
+    admit(stage.request(gpus=4, limit=150, qos="lent"), BY_GPU, accounts, rights(MEMBERS))

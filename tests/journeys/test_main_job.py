@@ -171,6 +171,7 @@ def test_narrow_windows(window, width, theme) -> None:
         "/jobs",
         "/letters",
         "/plan",
+        "/drift",
         "/health",
         "/applications/a00001",
         "/calls/playground/apply",

@@ -207,6 +207,7 @@ def test_the_split_as_data() -> None:
         "share_error_ppm",
         "pools",
         "sites",
+        "checkpoints",
     }
     assert (found["from"], found["to"]) == ("1970-01-01T00:00:00Z", "1970-01-01T00:01:40Z")
     assert found["supply"] == {
@@ -232,6 +233,13 @@ def test_the_split_as_data() -> None:
         "shortfall_gpu_s": 0,
         "deficit_gpu_s": 0,
         "late_gpu_s": 0,
+        "carry_gpu_s": 0,
+        "floor_breaches": 0,
+        "floor_breach_longest_s": 0,
+        "reclaims": 0,
+        "reclaim_p50_s": None,
+        "reclaim_p95_s": None,
+        "worst_week_ppm": None,
     }
     assert found["sites"][1] == {
         "site": "south",

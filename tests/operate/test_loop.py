@@ -32,7 +32,7 @@ def test_one_process_runs_them(portal, tmp_path: Path) -> None:
 def test_every_system_with_a_cluster_has_its_duties(portal) -> None:
     names = [duty.name for duty in duties()]
     running = [s.id for s in portal.systems if s.cluster.backend == "local"]
-    assert names == ["letters", "sweep", *(f"{what} {s}" for s in running for what in ("schedule", "meter"))]
+    assert names == ["letters", "sweep", *(f"{what} {s}" for s in running for what in ("schedule", "meter", "drift"))]
 
 
 def test_a_changed_policy_ends_the_loop_and_a_faulty_one_does_not(portal, settings, tmp_path: Path) -> None:

@@ -43,7 +43,15 @@ class Scene:
             "jobs": "/jobs",
             "submit": f"/projects/{self.project.code}/submit",
             "letters": "/letters",
+            "statements": "/statements",
+            "annual": "/statements/annual",
+            "annual-public": "/statements/annual/public",
+            "key-figures": "/statements/key-figures",
+            "pool-statement": f"/statements/pools/{self.cast.pool.id}?system={self.cast.system.id}",
+            "project-statement": f"/statements/projects/{self.project.code}",
             "plan": "/plan",
+            "drift": "/drift",
+            "steering": "/steering",
             "health": "/health",
         }
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from schmelz.web.urls import urlpatterns
 
-OPEN = {"home", "words", "sign-in", "calls", "door", "split"}
+OPEN = {"home", "words", "sign-in", "calls", "door", "split", "statements", "annual-public", "pool-statement"}
 SIGNED_IN = {"apply", "applications", "inbox", "projects", "jobs", "letters"}
 # who may open the rest: 200 opens, 302 leads to what one may see, 403 says why not
 MATRIX = {
@@ -14,7 +14,12 @@ MATRIX = {
     "decide": {"anna": 302, "bruno": 403, "franco": 403, "gilles": 302, "signer": 200},
     "project": {"anna": 200, "bruno": 403, "franco": 403, "gilles": 200, "signer": 200},
     "submit": {"anna": 200, "bruno": 403, "franco": 403, "gilles": 403, "signer": 403},
+    "project-statement": {"anna": 200, "bruno": 403, "franco": 403, "gilles": 200, "signer": 200},
+    "annual": {"anna": 403, "bruno": 403, "franco": 403, "gilles": 200, "signer": 200},
+    "key-figures": {"anna": 403, "bruno": 403, "franco": 403, "gilles": 200, "signer": 200},
     "plan": {"anna": 403, "bruno": 403, "franco": 403, "gilles": 200, "signer": 403},
+    "drift": {"anna": 403, "bruno": 403, "franco": 403, "gilles": 200, "signer": 403},
+    "steering": {"anna": 403, "bruno": 403, "franco": 403, "gilles": 200, "signer": 403},
     "health": {"anna": 403, "bruno": 403, "franco": 403, "gilles": 200, "signer": 403},
 }
 
@@ -110,7 +115,16 @@ def test_matrix_is_complete(scene) -> None:
         "check",
         "withdraw",
         "add-member",
+        "remove-member",
+        "suspend",
+        "amend",
         "apply-plan",
+        "approve-plan",
+        "choose-drift",
+        "propose-mandate",
+        "sign-mandate",
+        "revoke-mandate",
+        "metrics",
         "job",
         "letter",
     }
@@ -171,8 +185,16 @@ def test_navigation_shows_what_one_may_open(scene, browser) -> None:
     def links(person) -> list[str]:
         return re.findall(r'<li><a href="([^"]+)"', browser(person).get("/words").content.decode())
 
-    assert links(None) == ["/calls", "/split"]
-    assert links(scene.cast.anna) == ["/calls", "/split", "/applications", "/projects", "/jobs", "/letters"]
+    assert links(None) == ["/calls", "/split", "/statements"]
+    assert links(scene.cast.anna) == [
+        "/calls",
+        "/split",
+        "/statements",
+        "/applications",
+        "/projects",
+        "/jobs",
+        "/letters",
+    ]
     assert links(scene.cast.gilles)[-2:] == ["/plan", "/health"]
     assert "/inbox" in links(scene.cast.signers[0])
 

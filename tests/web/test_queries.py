@@ -6,12 +6,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from schmelz.operate import follow
 from schmelz.portal.calls.models import Application, Signature
 from schmelz.portal.people.actions import write_letter
 from schmelz.portal.people.models import Person
 from schmelz.portal.projects.models import Membership, Project
 
 LISTS = ("/applications", "/inbox", "/projects", "/jobs", "/letters", "/")
+FOLLOWING = ("/plan", "/drift")
 
 
 @pytest.fixture
@@ -73,3 +75,14 @@ def sizes(scene, browser) -> dict[str, list[int]]:
 def test_constant_and_few(sizes) -> None:
     assert {path: few == many for path, (few, many) in sizes.items()} == dict.fromkeys(LISTS, True), sizes
     assert max(many for _, many in sizes.values()) <= 15, sizes
+
+
+def test_plan_and_drift_do_not_grow_with_projects_and_applies(scene, browser) -> None:
+    client, found = browser(scene.cast.gilles), []
+    for count in (5, 30):
+        _more(scene, count)
+        follow.apply_plan(scene.cast.gilles, scene.cast.system, expected_hash=None, allow_remove=100)
+        found.append({path: _asked(client, path) for path in FOLLOWING})
+        Project.objects.filter(application__startswith="b").delete()
+        Application.objects.filter(code__startswith="a1").delete()
+    assert found[0] == found[1] and max(found[0].values()) <= 20, found

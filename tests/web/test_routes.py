@@ -7,7 +7,7 @@ from schmelz.rules.permissions import Permission
 from schmelz.web.urls import urlpatterns
 
 MARKS = {"public", "mine", *Permission}
-OPEN = {"home", "words", "sign-in", "calls", "door", "split"}
+OPEN = {"home", "words", "sign-in", "calls", "door", "split", "statements", "annual-public", "pool-statement"}
 
 
 @pytest.mark.parametrize("route", urlpatterns, ids=lambda route: route.name)

@@ -162,8 +162,12 @@ def propose(
     """Propose an award as the pool's first signer."""
     ready.portal()
     from schmelz.portal.calls.actions import propose as act
+    from schmelz.portal.calls.queries import ceiling_warning
 
-    _decided(act(ready.factory(), _known(code), ready.person(), gpu_hours=gpu_hours, because=because), as_json)
+    done = act(ready.factory(), _known(code), ready.person(), gpu_hours=gpu_hours, because=because)
+    if warning := ceiling_warning(ready.factory(), done):
+        say(f"warning: {warning}")
+    _decided(done, as_json)
 
 
 @decisions.command("sign")

@@ -111,6 +111,23 @@ def _cluster() -> list[Check]:
     return found or [Check("cluster", "warn", "no system of the factory has a cluster", "set systems.cluster.backend")]
 
 
+def _slurm() -> list[Check]:
+    """What Slurm says of its own settings: some would make budgets or the split false."""
+    from schmelz.cluster.backends.slurm_doctor import examine
+    from schmelz.operate.cluster import running_systems
+
+    return [
+        Check(f"slurm {system.id}", said.state, f"{said.setting} {said.found}", _for_slurm_conf(said.remedy))
+        for system in running_systems()
+        if system.cluster.backend == "slurm"
+        for said in examine(system)
+    ]
+
+
+def _for_slurm_conf(line: str) -> str:
+    return line and f"write into slurm.conf, then restart slurmctld: {line}"
+
+
 def _duties() -> list[Check]:
     from schmelz.operate.loop import only_one
 
@@ -167,6 +184,7 @@ CHECKS: dict[str, Callable[[], list[Check]]] = {
     "data": _data,
     "database": _database,
     "cluster": _cluster,
+    "slurm": _slurm,
     "duties": _duties,
     "mail": _mail,
     "records": _records,

@@ -1,8 +1,13 @@
-"""Jobs: `schmelz submit`, `schmelz jobs`, `schmelz output`."""
+"""Jobs: `schmelz submit`, `schmelz jobs`, `schmelz output`.
+
+With --dry-run `submit` sends nothing: it says what the job costs at most, what would hold it and whether it would start
+now (exit code 0: it would run sooner or later, 4: it would be refused or never start).
+"""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +16,11 @@ from schmelz.cli.access import Json
 from schmelz.cli.show import put, put_json, put_table, say
 from schmelz.faults import BadInput
 from schmelz.units import iso
+
+if TYPE_CHECKING:
+    from schmelz.operate.fit import Look
+
+WOULD = {"now": "would start now", "waits": "would wait", "never": "would be refused, or never start"}
 
 
 def register(app: typer.Typer) -> None:
@@ -43,17 +53,81 @@ def submit(
     nodes: Annotated[int | None, typer.Option("--nodes", help="Nodes; default: as few as hold the GPUs.")] = None,
     time: Annotated[str | None, typer.Option("--time", metavar="D-HH:MM:SS", help="The time limit.")] = None,
     site: Annotated[str | None, typer.Option("--site", help="The site; default: any.")] = None,
+    borrow: Annotated[
+        bool, typer.Option("--borrow", help="On GPUs that others do not need; may be pre-empted.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; say what would become of it.")] = False,
     as_json: Json = False,
 ) -> None:
     """Queue a job on a project's GPU-hours; prints the job's id."""
     limit = None if time is None else seconds(time)
     text = _read_script(script)
     ready.portal()
-    from schmelz.operate.cluster import submit_job
+    from schmelz.operate.fit import Wish, look, pre_emption, submit_job
 
-    job = submit_job(ready.person(), project, script=text, gpus=gpus, nodes=nodes, limit=limit, site=site)
+    wish = Wish(text, gpus, nodes, limit, site, borrow)
+    if dry_run:
+        return _tell(look(ready.person(), project, wish), as_json=as_json)
+    job = submit_job(ready.person(), project, wish)
+    if borrow:
+        say(pre_emption(project))
     _cycle()
     put_json({"job": job, "project": project}) if as_json else put(job)
+    return None
+
+
+def _tell(found: "Look", *, as_json: bool) -> None:
+    """What a look found; exit code 4 for a job that would never run."""
+    put_json(_facts(found)) if as_json else put("\n".join(_lines(found)))
+    if found.verdict.starts == "never":
+        raise typer.Exit(4)
+
+
+def _facts(found: "Look") -> dict[str, object]:
+    verdict, case, so_far = found.verdict, found.verdict.case, found.balance
+    return {
+        "project": found.project.code,
+        "pool": found.project.pool,
+        "qos": case.qos,
+        "kind": case.kind,
+        "gpus": case.request.gpus,
+        "charged_gpus": case.gpus,
+        "nodes": case.request.nodes,
+        "limit_s": case.request.limit,
+        "cost_gpu_s": case.cost,
+        "settled_gpu_s": so_far.settled,
+        "running_gpu_s": so_far.running,
+        "committed_gpu_s": so_far.committed,
+        "left_gpu_s": so_far.left,
+        "left_after_gpu_s": so_far.left - case.cost,
+        "month_left_gpu_s": found.month.left if found.month else None,
+        "fits": verdict.starts != "never",
+        "held_by": [{"limit": held.limit, "words": held.words} for held in verdict.held],
+        "starts": verdict.starts,
+        "starts_otherwise": {"kind": found.other.case.kind, "starts": found.other.starts},
+        "notes": list(verdict.notes),
+        "slurm_says": found.slurm_says,
+        "as_of": iso(so_far.as_of),
+    }
+
+
+def _lines(found: "Look") -> Iterator[str]:
+    from schmelz.cluster.fit import clock, hours
+
+    verdict, case, so_far = found.verdict, found.verdict.case, found.balance
+    size = f"{case.request.gpus} GPUs on {case.request.nodes} nodes for {clock(case.request.limit)}"
+    yield f"{WOULD[verdict.starts]}: {case.kind} job ({case.qos}), {size}"
+    yield f"costs at most {hours(case.cost)}: {case.gpus} charged GPUs, {case.cost} GPU-seconds"
+    yield f"left of the grant: {hours(so_far.left)}, {hours(so_far.left - case.cost)} after it"
+    used = f"settled {hours(so_far.settled)}, running {hours(so_far.running)}, committed {hours(so_far.committed)}"
+    yield f"  ({used}, as of {iso(so_far.as_of)})"
+    if found.month:
+        yield f"left this month: {hours(found.month.left)}"
+    yield from (f"{held.limit}: {held.words}" for held in verdict.held)
+    yield f"as {'a borrowed' if case.kind == 'own' else 'an own'} job it {WOULD[found.other.starts]}"
+    yield from verdict.notes
+    if found.slurm_says:
+        yield found.slurm_says
 
 
 def _read_script(path: Path) -> str:
@@ -103,7 +177,9 @@ def jobs(
                     "ended": iso(j.ended) if j.ended else None,
                     "site": j.site,
                     "node_list": j.node_list,
+                    "qos": j.qos,
                     "reason": j.reason,
+                    "word": j.word,
                     "exit_code": j.exit_code,
                 }
                 for j in found

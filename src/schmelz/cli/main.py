@@ -12,7 +12,23 @@ from typing import Annotated
 
 import typer
 
-from schmelz.cli import access, figures, jobs, machine, people, proofs, serve
+from schmelz.cli import (
+    access,
+    adopt,
+    backup,
+    closings,
+    decisions,
+    drift,
+    figures,
+    jobs,
+    machine,
+    people,
+    proofs,
+    reconcile,
+    serve,
+    statements,
+    steering,
+)
 from schmelz.faults import BadInput, Refused
 
 GLOBAL_OPTIONS = ("--data", "--factory", "--as")
@@ -41,7 +57,22 @@ def options(
         os.environ["SCHMELZ_AS"] = person
 
 
-for room in (serve, access, machine, jobs, figures, proofs, people):
+for room in (
+    serve,
+    access,
+    decisions,
+    machine,
+    drift,
+    adopt,
+    steering,
+    jobs,
+    figures,
+    statements,
+    closings,
+    proofs,
+    people,
+    backup,
+):
     room.register(app)
 
 

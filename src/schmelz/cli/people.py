@@ -1,4 +1,4 @@
-"""People: `schmelz person add`, `schmelz person list`, `schmelz project list`, `schmelz project add-member`."""
+"""People: `schmelz person add`, `schmelz person list`, `schmelz project list|add-member|remove-member`."""
 
 import sys
 from typing import Annotated
@@ -8,6 +8,7 @@ import typer
 from schmelz.cli import ready
 from schmelz.cli.access import Json
 from schmelz.cli.show import put, put_json, put_table, say
+from schmelz.faults import BadInput
 from schmelz.units import iso
 
 persons = typer.Typer(no_args_is_help=True, help="Persons and the functions they hold.")
@@ -17,6 +18,7 @@ projects = typer.Typer(no_args_is_help=True, help="Projects and their members.")
 def register(app: typer.Typer) -> None:
     app.add_typer(persons, name="person")
     app.add_typer(projects, name="project")
+    app.command("forget")(forget)
 
 
 @persons.command("add")
@@ -108,3 +110,40 @@ def add_member(
 
     act(ready.factory(), by_code(project), by_handle(person), actor=ready.person())
     say(f"{person} is a member of {project}")
+
+
+@projects.command("remove-member")
+def remove_member(
+    project: Annotated[str, typer.Argument(help="The project.")],
+    person: Annotated[str, typer.Argument(help="Who leaves it.")],
+) -> None:
+    """Take a person out of a project of yours; they lose access with the next plan."""
+    ready.portal()
+    from schmelz.portal.people.models import Person
+    from schmelz.portal.projects.actions import remove_member as act
+    from schmelz.portal.projects.queries import by_code
+
+    member = Person.objects.filter(handle=person).first()
+    if member is None:
+        raise BadInput(f"person: {person!r} is not known")
+    act(ready.factory(), by_code(project), member, actor=ready.person())
+    say(f"{person} is no member of {project} any more")
+
+
+def forget(
+    handle: Annotated[str, typer.Argument(help="Who is to be forgotten.")],
+    because: Annotated[str, typer.Option("--because", help="The reason, in a sentence without the name.")],
+    as_json: Json = False,
+) -> None:
+    """Forget a person for good: name, addresses, letters, and the Unix name in the job records. It cannot be undone."""
+    ready.portal()
+    from dataclasses import asdict
+
+    from schmelz.operate.forget import LEFT, forget as act
+    from schmelz.portal.people.queries import by_handle
+
+    done = act(ready.factory(), by_handle(handle), ready.person(), because)
+    months = f"; job records written anew: {', '.join(done.months)}" if done.months else ""
+    for left in LEFT:
+        say(f"stays: {left}")
+    put_json({**asdict(done), "left": LEFT}) if as_json else put(f"forgotten: now {done.handle}{months}")

@@ -2,6 +2,7 @@
 
 An *account* is a node of the cluster's tree: the pool's account below the root, a project's account below its pool.
 A *member* is a person's right to use an account (an association, in Slurm's words); persons appear by Unix name.
+A *QOS* is a quality of service: each pool has its own guaranteed one, and one for borrowed jobs that may be pre-empted.
 Only objects that carry our *mark* are ours; all others are reported as foreign and left alone.
 *Observed* is what stands on the cluster now; *Desired* (see `desired`) is what the decisions ask for. Times are UTC
 epoch seconds, budgets whole GPU-minutes (what GrpTRESMins counts in; a grant is rounded down, never up).
@@ -19,36 +20,71 @@ JobState = Literal["PENDING", "RUNNING", "COMPLETED", "FAILED", "TIMEOUT", "CANC
 
 @dataclass(frozen=True, order=True)
 class Account:
-    """A marked account: its place in the tree, shares among its siblings, budget in GPU-minutes (None: no limit)."""
+    """A marked account: its place in the tree, shares among its siblings, budget in GPU-minutes (None: no limit).
+
+    Not `open`: no new jobs, and none starts. `held`: jobs are taken, none starts. `qos` are the qualities of service its
+    jobs may ask for, `default_qos` the one they get unasked ("": the cluster's). `coordinators` are Unix users.
+    """
 
     name: str
     parent: str
     shares: int = 1
     gpu_minutes: int | None = None
     open: bool = True
+    held: bool = False
+    qos: tuple[str, ...] = ()
+    default_qos: str = ""
+    coordinators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, order=True)
 class Member:
-    """A Unix user's association with an account."""
+    """A Unix user's association with an account, in one partition ("": in all of them)."""
 
     user: str
     account: str
+    partition: str = ""
+
+
+@dataclass(frozen=True, order=True)
+class Qos:
+    """A marked quality of service.
+
+    `gpus`: how many all its jobs may use at once (None: no cap). `preempts`: whose jobs it may take GPUs back from.
+    `preemptible`: its jobs may be put back into the queue, after `exempt` seconds of run time.
+    """
+
+    name: str
+    priority: int = 0
+    gpus: int | None = None
+    preempts: tuple[str, ...] = ()
+    preemptible: bool = False
+    exempt: int = 0
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What stands on the cluster: marked accounts, all members of those, and the names of accounts without our mark."""
+    """What stands on the cluster: marked accounts, all members of those, and the names of accounts without our mark.
+
+    `foreign_qos` are the qualities of service without our mark; `defaults` pairs each member's Unix user with the
+    account that a job of theirs gets unasked.
+    """
 
     cluster: str
     accounts: tuple[Account, ...]
     members: tuple[Member, ...]
     foreign: tuple[str, ...] = ()
+    qos: tuple[Qos, ...] = ()
+    foreign_qos: tuple[str, ...] = ()
+    defaults: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class JobRequest:
-    """A job to submit: script text, account, the person's Unix user (and portal name), size, limit, wished site."""
+    """A job to submit: script text, account, the person's Unix user, size, limit, wished site, quality of service.
+
+    `sites`: where jobs of the project may run (none: everywhere).
+    """
 
     script: str
     account: str
@@ -58,11 +94,14 @@ class JobRequest:
     nodes: int
     limit: int
     site: str | None = None
+    qos: str = ""
+    sites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job as the cluster sees it now. `reason` says in plain words why it waits or how it ended."""
+    """A job as the cluster sees it now. `reason` says in plain words why it waits or how it ended, `word` is the
+    scheduler's own word for it. `tasks`: how many equal jobs of an array wait in its place, each of these GPUs."""
 
     job: str
     account: str
@@ -78,6 +117,30 @@ class Job:
     node_list: str
     reason: str
     exit_code: int | None = None
+    qos: str = ""
+    word: str = ""
+    tasks: int = 1
+
+
+@dataclass(frozen=True)
+class Room:
+    """The GPUs of a site whose nodes are up, and how many of them nobody has."""
+
+    up: int
+    free: int
+
+
+@dataclass(frozen=True, order=True)
+class Reservation:
+    """Nodes that were set aside from `start` until `end`: for maintenance, or for whoever may use these accounts or QOS."""
+
+    name: str
+    nodes: tuple[str, ...]
+    start: int
+    end: int | None
+    maintenance: bool
+    accounts: tuple[str, ...] = ()
+    qos: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,12 +163,14 @@ class Backend(Protocol):
         """Read accounts and members in a fixed number of calls."""
         ...
 
-    def create(self, accounts: Sequence[Account], members: Sequence[Member]) -> None:
-        """Make what is not there, parents before children; making what is there already is no error."""
+    def create(self, accounts: Sequence[Account], members: Sequence[Member], qos: Sequence[Qos] = ()) -> None:
+        """Make what is not there: QOS, then accounts, parents before children, then members. Being there is no error."""
         ...
 
-    def change(self, accounts: Sequence[Account]) -> None:
-        """Set parent, shares, budget and openness of accounts that are there."""
+    def change(
+        self, accounts: Sequence[Account], qos: Sequence[Qos] = (), defaults: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        """Set every field of accounts and QOS that are there, and the default account of users (user, account)."""
         ...
 
     def remove(self, members: Sequence[Member]) -> None:
@@ -128,12 +193,27 @@ class Backend(Protocol):
         """What the job printed so far (the last 64 KiB)."""
         ...
 
-    def records(self, since: int) -> bytes:
-        """Job records that changed at or after `since`, as `sacct -P` text in UTC; waiting and running jobs always."""
+    def records(self, since: int, jobs: Sequence[str] = ()) -> bytes:
+        """Job records that changed at or after `since`, as `sacct -P` text in UTC; waiting and running jobs always.
+
+        `jobs`: of these jobs alone (by number).
+        """
         ...
 
     def node_events(self, since: int) -> tuple[NodeEvent, ...]:
         """When nodes were down or drained after `since`, in the order of time."""
+        ...
+
+    def reservations(self, since: int) -> tuple[Reservation, ...]:
+        """Reservations of nodes that had begun and not ended before `since`, as they are told now, in their order."""
+        ...
+
+    def rooms(self) -> Mapping[str, Room]:
+        """The GPUs of each site: up and free."""
+        ...
+
+    def cap(self, caps: Mapping[str, int | None]) -> None:
+        """Set how many GPUs the jobs of a QOS may use at once (None: no cap). Acts within a second."""
         ...
 
     def tick(self, now: int, steering: Steering) -> None:

@@ -15,7 +15,7 @@ from schmelz.demo.model import Application, Project, Year
 from schmelz.demo.year import run, year
 from schmelz.faults import BadInput, Refused
 from schmelz.metering.supply import Outage
-from schmelz.operate import cluster, meter
+from schmelz.operate import cluster, follow, meter
 from schmelz.policy.schema import Factory, Pool
 from schmelz.portal import clock
 from schmelz.portal.calls import actions as calls
@@ -163,7 +163,7 @@ def _apply(factory: Factory, made: Year) -> None:
     if system.cluster.backend == "local":
         engine: Backend = cluster.backend(system)
         if not engine.observe().accounts:
-            cluster.apply_plan(holders(f"{system.operator}:operator")[0], system, expected_hash=None, allow_remove=0)
+            follow.apply_plan(holders(f"{system.operator}:operator")[0], system, expected_hash=None, allow_remove=0)
 
 
 def sign_ins() -> list[tuple[str, str, str]]:

@@ -8,8 +8,9 @@ Repeated keys stay, in the order of the text: `runs.latest` decides. Source of t
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import BinaryIO
 
 import polars as pl
@@ -32,11 +33,15 @@ class Fault:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a text held: runs, faults in the order of the lines, and how many lines hold anything below the header."""
+    """What a text held: runs, faults in the order of the lines, and how many lines hold anything below the header.
+
+    `assumed`: how many runs are taken to have begun when they were submitted, because nothing else is said.
+    """
 
     runs: pl.DataFrame
     faults: tuple[Fault, ...]
     lines: int
+    assumed: int = 0
 
 
 def read(source: bytes, *, system: str, cluster: str) -> Reading:
@@ -48,26 +53,45 @@ def read(source: bytes, *, system: str, cluster: str) -> Reading:
 
 def parts(source: BinaryIO, *, system: str, cluster: str, size: int = PART_BYTES) -> Iterator[Reading]:
     """The same, part by part in the order of the text, so that a text of any length needs the memory of one part."""
-    columns, number = _header(source.readline()), 2
+    columns = _header(source.readline())
+    for block, number in blocks(source, 2, size):
+        table, bad = _table(block, columns, number)
+        table = _without_headers(table, columns)
+        lines = table.height + len(bad)
+        steps = table[first(JOB, columns)].str.contains(".", literal=True)
+        yield finished(table.filter(~steps) if steps.any() else table, bad, lines, system, cluster)
+
+
+def blocks(source: BinaryIO, number: int, size: int = PART_BYTES) -> Iterator[tuple[bytes, int]]:
+    """The rest of a text in blocks of whole lines, each with the number of its first line, beginning with `number`."""
     while block := source.read(size):
         rest = source.readline()
         block = block + rest if rest else block
-        yield _part(block, columns, number, system, cluster)
+        yield block, number
         number += block.count(b"\n")
 
 
-def _part(source: bytes, columns: Sequence[str], number: int, system: str, cluster: str) -> Reading:
-    """Whole lines, the first of which has this number."""
-    table, bad = _table(source, columns, number)
-    table = _without_headers(table, columns)
-    lines = table.height + len(bad)
-    steps = table[first(JOB, columns)].str.contains(".", literal=True)
-    read = (table.filter(~steps) if steps.any() else table).select(values(columns))
+def finished(
+    table: pl.DataFrame,
+    bad: Sequence[Fault],
+    lines: int,
+    system: str,
+    cluster: str,
+    *,
+    named: Mapping[str, str] = MappingProxyType({}),
+    assumed: int = 0,
+) -> Reading:
+    """The reading of a table of texts under Slurm's column names; what cannot be used joins the `bad` lines.
+
+    `named`: what the source calls these columns, where that is something else.
+    """
+    read = table.select(values(table.columns))
     useless = read.select(wrong()).to_series()
     if useless.any():
-        bad += _quarantined(read.filter(useless))
+        bad = [*bad, *_quarantined(read.filter(useless), named)]
         read = read.filter(~useless)
-    return Reading(runs(read, system, cluster), tuple(sorted(bad, key=lambda fault: fault.line)), lines)
+    in_order = tuple(sorted(bad, key=lambda fault: fault.line))
+    return Reading(runs(read, system, cluster), in_order, lines, assumed)
 
 
 # -- lines and fields
@@ -85,11 +109,11 @@ def _header(line: bytes) -> list[str]:
 
 def _table(source: bytes, columns: Sequence[str], number: int) -> tuple[pl.DataFrame, list[Fault]]:
     """The fields of every line as text, with the line's number; lines that have no such shape as faults."""
-    table = _clean_table(source, columns, number)
+    table = clean_table(source, columns, number)
     if table is not None:
         return table, []
     lines, numbers, faults = _sieve(source, columns, number)
-    table = _clean_table(b"\n".join(lines), columns, 0)
+    table = clean_table(b"\n".join(lines), columns, 0)
     assert table is not None, "the sieve lets only clean lines through"
     return table.with_columns(pl.Series("line", numbers, pl.Int64)), faults
 
@@ -100,7 +124,7 @@ def _without_headers(table: pl.DataFrame, columns: Sequence[str]) -> pl.DataFram
     return table.filter(~again) if (table[columns[0]] == columns[0]).any() else table
 
 
-def _clean_table(source: bytes, columns: Sequence[str], number: int) -> pl.DataFrame | None:
+def clean_table(source: bytes, columns: Sequence[str], number: int, separator: str = "|") -> pl.DataFrame | None:
     """The table of a text in which every line has all fields; None when a single line is not clean."""
     schema = dict.fromkeys(columns, pl.String())
     if not source.strip(b"\n"):
@@ -110,7 +134,7 @@ def _clean_table(source: bytes, columns: Sequence[str], number: int) -> pl.DataF
     try:
         table = pl.read_csv(
             source,
-            separator="|",
+            separator=separator,
             quote_char=None,
             has_header=False,
             schema=schema,
@@ -122,7 +146,7 @@ def _clean_table(source: bytes, columns: Sequence[str], number: int) -> pl.DataF
     except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
         return None
     # no line has more fields than columns, and one with fewer ends in an empty field: then the separators are counted
-    if (table[columns[-1]] == "").any() and source.count(b"|") != table.height * (len(columns) - 1):
+    if (table[columns[-1]] == "").any() and source.count(separator.encode()) != table.height * (len(columns) - 1):
         return None
     return table.with_columns(pl.col("line").cast(pl.Int64))
 
@@ -166,11 +190,17 @@ def _flaw(line: bytes, separators: int) -> str | None:
     return None
 
 
-def _quarantined(rejected: pl.DataFrame) -> list[Fault]:
+def _quarantined(rejected: pl.DataFrame, named: Mapping[str, str]) -> list[Fault]:
     told = ("job", "account", "state", *TIMES, "Elapsed", "AllocTRES", "nodes")
     reason = pl.coalesce(
         pl.when(condition).then(pl.format("{}, not '{}'", pl.lit(reason), pl.col(shown).str.head(60)))
         for condition, reason, shown in faults()
     )
     rows = rejected.select("line", reason.alias("reason"), pl.concat_str(told, separator="|").alias("text"))
-    return [Fault(line, why, text[:SHOWN]) for line, why, text in rows.iter_rows()]
+    return [Fault(line, _renamed(why, named), text[:SHOWN]) for line, why, text in rows.iter_rows()]
+
+
+def _renamed(reason: str, named: Mapping[str, str]) -> str:
+    """The same reason, with the column called as its source calls it."""
+    column, colon, rest = reason.partition(":")
+    return f"{named.get(column, column)}{colon}{rest}"

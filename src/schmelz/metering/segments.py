@@ -1,13 +1,14 @@
 """A span of time cut into segments in which nothing changes, each with its supply per site and its use per pool.
 
-Columns of the frame, one row per segment: `day`, `t`, `dt`; per site `used@north` and so on for every line of supply;
-per pool `use:eurohpc` (GPUs charged to it: of its runs, held ones, idle ones of its reservations, overhead over the cap
-where the policy books it) and `wait:eurohpc` (how many of its jobs are eligible and wait); `overhead` within its cap;
-`capacity` = installed - away - overhead. All are GPUs; times dt they are GPU-seconds.
+Columns of the frame, one row per segment: `day`, `t`, `dt`; per site `used@north` and so on for the lines of supply that
+have something in them; per pool `use:eurohpc` (GPUs charged to it: of its runs, held ones, idle ones of its reservations,
+overhead over the cap where the policy books it) and `wait:eurohpc` (1 while an eligible job of it waits, else 0);
+`overhead` within its cap; `capacity` = installed - away - overhead. All are GPUs; times dt they are GPU-seconds.
+What changes often, the runs, is sorted and summed once; all the rest is looked up at the moments at which it changes.
 Source: the definitions page, "Scope", "Supply", "delivered".
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from zoneinfo import ZoneInfo
 
@@ -25,37 +26,32 @@ LINES = tuple(field.name for field in fields(Supply))
 
 
 def segments(
-    system: System, zone: ZoneInfo, runs: pl.DataFrame, outages: Sequence[Outage], span: Period
+    system: System,
+    zone: ZoneInfo,
+    runs: pl.DataFrame,
+    outages: Sequence[Outage],
+    span: Period,
+    cuts: Sequence[pl.Series] = (),
 ) -> pl.DataFrame:
-    """The segments of `span`, in the order of time. `runs` are attributed runs of this system."""
-    where, midnights = sites(system, runs), _days(span, zone)
-    lines = list(
-        dict.fromkeys(
-            [
-                *(f"{line}@{site}" for site in where for line in ("used", "held", *away_lines(system))),
-                *(f"use:{pool}" for pool in (*_pools(system), OVERHEAD)),
-                *(f"wait:{pool}" for pool in _pools(system)),
-            ]
-        )
-    )
-    frame = _together(
-        [
-            midnights,
-            _of_runs(system, runs, where, span),
-            _waits(system, runs, span),
-            away(system, runs, (*outages, *planned(system, zone)), span),
-        ],
-        lines,
-        span,
-    )
+    """The segments of `span`, in the order of time. `runs` are attributed runs of this system.
+
+    `cuts` are more moments of the span at which a segment shall end.
+    """
+    where = sites(system, runs)
+    seldom = [
+        _days(span, zone),
+        *_waits(system, runs, span),
+        away(system, runs, (*outages, *planned(system, zone)), span),
+    ]
+    frame = _use(system, runs, where, span, [*(one["t"] for one in seldom), *cuts])
+    for one in seldom:
+        frame = frame.join_asof(one, on="t")
     frame = frame.with_columns(
-        pl.col(lines).cum_sum(),
-        pl.col("day").forward_fill(),
-        dt=pl.col("t").shift(-1, fill_value=span.end) - pl.col("t"),
+        pl.exclude("t", "day").fill_null(0), dt=pl.col("t").shift(-1, fill_value=span.end) - pl.col("t")
     )
     for site in where:
         frame = _supply(frame, system, site)
-    return _capacity(frame, system, where)
+    return _capacity(frame, system)
 
 
 def touching(runs: pl.DataFrame, system: str, span: Period) -> pl.DataFrame:
@@ -72,8 +68,12 @@ def sites(system: System, runs: pl.DataFrame) -> tuple[str, ...]:
     return (*system.nodes, *([UNKNOWN] if UNKNOWN in runs["site"] else []))
 
 
-def _pools(system: System) -> list[str]:
-    return [pool.id for pool in system.pools]
+def waits(runs: pl.DataFrame, span: Period) -> pl.DataFrame:
+    """The runs that wait in the span, with `begin` and `stop`: from eligible to their start, while pending to its end."""
+    until = pl.when(pl.col("start").is_not_null()).then("start").when(pl.col("state") == "PENDING").then(span.end)
+    begin, stop = pl.max_horizontal("eligible", span.start), pl.min_horizontal(until, span.end)
+    asks = (pl.col("gpus") > 0) & pl.col("eligible").is_not_null() & until.is_not_null() & (begin < stop)
+    return runs.filter(asks).with_columns(begin.alias("begin"), stop.alias("stop"))
 
 
 def _days(span: Period, zone: ZoneInfo) -> pl.DataFrame:
@@ -81,84 +81,79 @@ def _days(span: Period, zone: ZoneInfo) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"t": pl.Int64, "day": pl.Date}, orient="row")
 
 
-def _of_runs(system: System, runs: pl.DataFrame, where: Sequence[str], span: Period) -> pl.DataFrame:
-    """GPUs that runs take and give back, per site and per pool."""
-    charged = pl.col("gpus") + pl.col("held_gpus")
-    stop = pl.min_horizontal(pl.col("start") + pl.col("elapsed"), span.end)
-    start = pl.max_horizontal("start", span.start)
-    running = runs.filter(pl.col("start").is_not_null() & (start < stop) & (charged > 0)).select(
-        start.alias("start"),
-        stop.alias("stop"),
-        *(
-            pl.when(pl.col("site") == site).then(name).otherwise(0).alias(f"{line}@{site}")
-            for site in where
-            for line, name in (("used", "gpus"), ("held", "held_gpus"))
-        ),
-        *(
-            pl.when(pl.col("pool") == pool).then(charged).otherwise(0).alias(f"use:{pool}")
-            for pool in dict.fromkeys((*_pools(system), OVERHEAD))
-        ),
-    )
-    return _changes(running)
-
-
-def _waits(system: System, runs: pl.DataFrame, span: Period) -> pl.DataFrame:
-    """Jobs that begin and stop to wait: from eligible to their start, or until now while they are pending."""
-    until = pl.when(pl.col("start").is_not_null()).then("start").when(pl.col("state") == "PENDING").then(span.end)
-    start, stop = pl.max_horizontal("eligible", span.start), pl.min_horizontal(until, span.end)
-    waiting = runs.filter(
-        (pl.col("gpus") > 0) & pl.col("eligible").is_not_null() & until.is_not_null() & (start < stop)
-    )
-    return _changes(
-        waiting.select(
-            start.alias("start"),
-            stop.alias("stop"),
-            *((pl.col("pool") == pool).cast(pl.Int64).alias(f"wait:{pool}") for pool in _pools(system)),
+def _waits(system: System, runs: pl.DataFrame, span: Period) -> Iterator[pl.DataFrame]:
+    """Per pool, when it begins and when it ceases to have a job that waits."""
+    waiting = waits(runs, span).select("pool", "begin", "stop")
+    for pool in system.pools:
+        own = waiting.filter(pl.col("pool") == pool.id).sort("begin").with_columns(pl.col("stop").cum_max())
+        apart = (pl.col("begin") > pl.col("stop").shift(1)).fill_null(True)
+        begins = own.select(t=pl.col("begin").filter(apart))
+        stops = own.select(t=pl.col("stop").filter(apart.shift(-1, fill_value=True)))
+        line = f"wait:{pool.id}"
+        yield pl.concat([begins.with_columns(pl.lit(1).alias(line)), stops.with_columns(pl.lit(0).alias(line))]).sort(
+            "t"
         )
-    )
 
 
-def _changes(spans: pl.DataFrame) -> pl.DataFrame:
-    """What [start, stop) with its amounts adds at its start and takes away at its stop."""
-    amounts = pl.col(name for name in spans.columns if name not in ("start", "stop"))
-    return pl.concat(
-        [spans.select(pl.col("start").alias("t"), amounts), spans.select(pl.col("stop").alias("t"), -amounts)]
-    )
+def _use(
+    system: System, runs: pl.DataFrame, where: Sequence[str], span: Period, moments: Sequence[pl.Series]
+) -> pl.DataFrame:
+    """GPUs that runs have, per site and per pool, from each moment of the span at which they or `moments` change."""
+    charged, held = pl.col("gpus") + pl.col("held_gpus"), system.charge == "node"
+    running = runs.lazy().filter(pl.col("start").is_not_null() & (charged > 0))
+    change = ("site", "pool", "gpus", "held_gpus")
+    begins = running.select(pl.max_horizontal("start", span.start).alias("t"), *change)
+    stops = running.select((pl.col("start") + pl.col("elapsed")).alias("t"), *change[:2], -pl.col(change[2:]))
+    others = pl.LazyFrame({"t": pl.concat(moments)}, schema={"t": pl.Int64})
+    events = pl.concat([begins, stops, others], how="diagonal").filter(pl.col("t") < span.end).sort("t")
+    lines = [
+        *(_level("site", site, pl.col("gpus"), f"used@{site}") for site in where),
+        *(_level("site", site, pl.col("held_gpus"), f"held@{site}") for site in where if held),
+        *(_level("pool", pool, charged, f"use:{pool}") for pool in _payers(system)),
+    ]
+    return events.select("t", *lines).filter(pl.col("t").ne_missing(pl.col("t").shift(-1))).collect()
 
 
-def _together(frames: Sequence[pl.DataFrame], lines: Sequence[str], span: Period) -> pl.DataFrame:
-    """One row per moment of the span at which any of the frames has one; lines that a moment does not change are 0."""
-    rows = pl.concat(frames, how="diagonal").filter(pl.col("t") < span.end)
-    sums = (pl.col(line).sum() if line in rows.columns else pl.lit(0, pl.Int64).alias(line) for line in lines)
-    return rows.group_by("t").agg(pl.col("day").drop_nulls().first(), *sums).sort("t")
+def _payers(system: System) -> list[str]:
+    return [*(pool.id for pool in system.pools), *([OVERHEAD] if system.overhead else [])]
+
+
+def _level(key: str, value: str, change: pl.Expr, line: str) -> pl.Expr:
+    """The running sum of the changes of one site or pool."""
+    return pl.when(pl.col(key) == value).then(change).otherwise(0).cum_sum().alias(line)
 
 
 def _supply(frame: pl.DataFrame, system: System, site: str) -> pl.DataFrame:
     """Each GPU of a site in one line: what is away, reserved, idle has only the room that runs leave."""
-    room = pl.lit(system.gpus(site), pl.Int64) - pl.col(f"used@{site}") - pl.col(f"held@{site}")
+    room = pl.lit(system.gpus(site), pl.Int64) - _sum(frame, f"used@{site}", f"held@{site}")
     frame = frame.with_columns(
         pl.max_horizontal(0, -room).alias(f"excess@{site}"), pl.max_horizontal(0, room).alias(f"idle@{site}")
     )
     for line in away_lines(system):
-        room = pl.col(f"idle@{site}")
-        taken = pl.min_horizontal(f"{line}@{site}", room)
-        frame = frame.with_columns(taken.alias(f"{line}@{site}"), room - taken)
+        if f"{line}@{site}" in frame.columns:
+            room = pl.col(f"idle@{site}")
+            taken = pl.min_horizontal(f"{line}@{site}", room)
+            frame = frame.with_columns(taken.alias(f"{line}@{site}"), room - taken)
     reserved = [f"{line}@{site}" for line in away_lines(system) if line.startswith("reserved:")]
-    return frame.with_columns(pl.sum_horizontal(reserved).alias(f"reserved_idle@{site}"))
+    return frame.with_columns(_sum(frame, *reserved).alias(f"reserved_idle@{site}"))
 
 
-def _capacity(frame: pl.DataFrame, system: System, where: Sequence[str]) -> pl.DataFrame:
+def _sum(frame: pl.DataFrame, *names: str) -> pl.Expr:
+    """The sum of those of these columns that the frame has."""
+    return pl.sum_horizontal(pl.lit(0, pl.Int64), *(name for name in names if name in frame.columns))
+
+
+def _capacity(frame: pl.DataFrame, system: System) -> pl.DataFrame:
     """What was delivered, and what is charged to each pool beside its own runs."""
-    lost = pl.sum_horizontal(f"{kind}@{site}" for kind in KINDS[:-1] for site in where)
-    left, percent = system.gpus() - lost, system.overhead.cap_percent if system.overhead else 0
-    within = pl.min_horizontal(f"use:{OVERHEAD}", left, system.gpus() * percent // 100)
+    left = system.gpus() - _sum(frame, *(f"{kind}@{site}" for kind in KINDS[:-1] for site in system.nodes))
+    percent = system.overhead.cap_percent if system.overhead else 0
+    beside, cap = _sum(frame, f"use:{OVERHEAD}"), system.gpus() * percent // 100
+    within = pl.min_horizontal(beside, left, cap)
     booked = system.overhead.booked_to if system.overhead else None
-    over = {
-        pool: pl.col(f"use:{OVERHEAD}") - within if pool == booked else pl.lit(0, pl.Int64) for pool in _pools(system)
-    }
-    idle = {pool: pl.sum_horizontal(f"reserved:{pool}@{site}" for site in where) for pool in _pools(system)}
+    over = {pool.id: beside - within if pool.id == booked else 0 for pool in system.pools}
+    idle = {pool.id: _sum(frame, *(f"reserved:{pool.id}@{site}" for site in system.nodes)) for pool in system.pools}
     return frame.with_columns(
         within.alias("overhead"),
         (left - within).alias("capacity"),
-        *(pl.col(f"use:{pool}") + over[pool] + idle[pool] for pool in _pools(system)),
+        *(pl.col(f"use:{pool.id}") + over[pool.id] + idle[pool.id] for pool in system.pools),
     )

@@ -8,38 +8,23 @@ A pool's use are its runs, held GPUs where whole nodes are charged, idle GPUs of
 overhead over the cap that is booked to it. Runs of nobody's account are in supply only. Source: the definitions page.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from datetime import date
-from itertools import accumulate
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import polars as pl
 
-from schmelz.metering.flows import FLOWS, flows
-from schmelz.metering.segments import LINES, segments, sites, touching
+from schmelz.metering.checkpoints import Checkpoint, checkpoints
+from schmelz.metering.daily import FIGURES, DaySplit, PoolDay, SiteSplit, days, site_sum, sums, supply_sum
+from schmelz.metering.fairness import Fairness, fairness
+from schmelz.metering.flows import flows
+from schmelz.metering.segments import segments, sites, touching
 from schmelz.metering.supply import Outage, Supply
 from schmelz.metering.windows import name_of, window
 from schmelz.policy.schema import Factory, System
-from schmelz.units import PPM, Period, iso, split_by_weight
+from schmelz.units import PPM, Period, iso
 
-__all__ = ["DaySplit", "PoolDay", "PoolSplit", "SiteSplit", "Split", "split", "window"]
-
-
-@dataclass(frozen=True)
-class PoolDay:
-    """One pool on one day."""
-
-    pool: str
-    entitlement_gpu_s: int
-    used_gpu_s: int
-    own_gpu_s: int
-    borrowed_gpu_s: int
-    returned_gpu_s: int
-    lent_gpu_s: int
-
-
-FIGURES = tuple(field.name for field in fields(PoolDay) if field.name != "pool")
+__all__ = ["FIGURES", "DaySplit", "PoolDay", "PoolSplit", "SiteSplit", "Split", "split", "window"]
 
 
 @dataclass(frozen=True)
@@ -58,28 +43,13 @@ class PoolSplit:
     shortfall_gpu_s: int
     deficit_gpu_s: int
     late_gpu_s: int
-
-
-@dataclass(frozen=True)
-class SiteSplit:
-    """The supply of one site."""
-
-    site: str
-    installed_gpu_s: int
-    supply: Supply
-
-
-@dataclass(frozen=True)
-class DaySplit:
-    """One calendar day of the factory's zone: its supply, in all and per site, and its pools."""
-
-    day: date
-    installed_gpu_s: int
-    delivered_gpu_s: int
-    overhead_gpu_s: int
-    supply: Supply
-    sites: tuple[SiteSplit, ...]
-    pools: tuple[PoolDay, ...]
+    carry_gpu_s: int
+    floor_breaches: int
+    floor_breach_longest_s: int
+    reclaims: int
+    reclaim_p50_s: int | None
+    reclaim_p95_s: int | None
+    worst_week_ppm: int | None
 
 
 @dataclass(frozen=True)
@@ -97,11 +67,13 @@ class Split:
     share_error_ppm: int | None
     pools: tuple[PoolSplit, ...]
     sites: tuple[SiteSplit, ...]
+    checkpoints: tuple[Checkpoint, ...]
     days: tuple[DaySplit, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The figures of the window as plain data, for JSON."""
-        figures = {key: value for key, value in asdict(self).items() if key not in ("period", "days", "as_of")}
+        figures = asdict(replace(self, days=()))
+        del figures["period"], figures["days"]
         return {**figures, "from": iso(self.period.start), "to": iso(self.period.end), "as_of": iso(self.as_of)}
 
 
@@ -126,22 +98,35 @@ def split(
     where = sites(system, runs)
     brought = _carry(system, period, carry or {})
     frame = flows(segments(system, factory.zone, runs, list(outages), span), _weights(system), brought)
-    days = tuple(_days(system, where, _daily(frame)))
+    rows = sums(frame)
+    every = tuple(days(system, where, rows))
     demands = _waiting(runs, span.end, grants_left or {})
-    pools = tuple(_pool(system, number, days, frame, brought, demands) for number in range(len(system.pools)))
+    pools = tuple(
+        _pool(
+            system,
+            number,
+            every,
+            frame,
+            brought,
+            demands,
+            fairness(system, factory.zone, pool, frame, rows, runs, span),
+        )
+        for number, pool in enumerate(system.pools)
+    )
     return Split(
         system_id,
         name_of(period, factory.zone),
         span,
         as_of,
         system.gpus() * span.seconds,
-        sum(day.delivered_gpu_s for day in days),
-        sum(day.overhead_gpu_s for day in days),
-        _supply_sum(day.supply for day in days),
+        sum(day.delivered_gpu_s for day in every),
+        sum(day.overhead_gpu_s for day in every),
+        supply_sum(day.supply for day in every),
         _share_error(pools),
         pools,
-        tuple(_site_sum(site, days) for site in where),
-        days,
+        tuple(site_sum(site, every) for site in where),
+        checkpoints(period, span.end, factory.zone, every, list(brought.values())),
+        every,
     )
 
 
@@ -152,80 +137,6 @@ def _weights(system: System) -> dict[str, int]:
 def _carry(system: System, period: Period, carry: Mapping[str, int]) -> dict[str, int]:
     most = system.gpus() * period.seconds * system.sharing.carry_percent // 100
     return {pool.id: min(carry.get(pool.id, 0), most * pool.weight // system.weight_sum) for pool in system.pools}
-
-
-# -- days
-
-
-def _daily(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """Sums per day: GPU-seconds of supply and use, the flows as they are."""
-    scaled = tuple(f"{flow}:" for flow in FLOWS)
-    rates = [name for name in frame.columns if name not in ("t", "dt", "day") and not name.startswith(scaled)]
-    done = [name for name in frame.columns if name.startswith(scaled)]
-    sums = [*((pl.col(name) * pl.col("dt")).sum() for name in rates), *(pl.col(name).sum() for name in done)]
-    return frame.group_by("day").agg(pl.col("dt").sum().alias("seconds"), *sums).sort("day").to_dicts()
-
-
-def _days(system: System, where: Sequence[str], rows: Sequence[dict[str, Any]]) -> Iterator[DaySplit]:
-    totals = accumulate(rows, lambda total, row: {key: total[key] + row[key] for key in row if key != "day"})
-    before = [PoolDay(pool.id, *[0] * 6) for pool in system.pools]
-    for row, total in zip(rows, totals, strict=True):
-        upto = _rounded(_weights(system), total)
-        here = tuple(
-            SiteSplit(
-                site, system.gpus(site) * row["seconds"], Supply(**{line: row[f"{line}@{site}"] for line in LINES})
-            )
-            for site in where
-        )
-        yield DaySplit(
-            row["day"],
-            system.gpus() * row["seconds"],
-            row["capacity"],
-            row["overhead"],
-            _supply_sum(site.supply for site in here),
-            here,
-            tuple(_difference(old, new) for old, new in zip(before, upto, strict=True)),
-        )
-        before = upto
-
-
-def _rounded(weights: Mapping[str, int], total: Mapping[str, int]) -> list[PoolDay]:
-    """The pools' figures since the window began, in whole GPU-seconds."""
-    entitled = split_by_weight(total["capacity"], list(weights.values()))
-    used = [total[f"use:{pool}"] for pool in weights]
-    parts = [
-        split_by_weight(use, [total[f"{flow}:{pool}"] for flow in FLOWS[:3]])
-        for use, pool in zip(used, weights, strict=True)
-    ]
-    lent = split_by_weight(
-        sum(returned + borrowed for _, returned, borrowed in parts), [total[f"lent:{pool}"] for pool in weights]
-    )
-    return [
-        PoolDay(
-            pool,
-            entitled[i],
-            used[i],
-            own_gpu_s=parts[i][0],
-            borrowed_gpu_s=parts[i][2],
-            returned_gpu_s=parts[i][1],
-            lent_gpu_s=lent[i],
-        )
-        for i, pool in enumerate(weights)
-    ]
-
-
-def _difference(old: PoolDay, new: PoolDay) -> PoolDay:
-    return PoolDay(new.pool, *(getattr(new, name) - getattr(old, name) for name in FIGURES))
-
-
-def _supply_sum(supplies: Iterable[Supply]) -> Supply:
-    every = list(supplies)
-    return Supply(**{line: sum(getattr(supply, line) for supply in every) for line in LINES})
-
-
-def _site_sum(site: str, days: Sequence[DaySplit]) -> SiteSplit:
-    here = [one for day in days for one in day.sites if one.site == site]
-    return SiteSplit(site, sum(one.installed_gpu_s for one in here), _supply_sum(one.supply for one in here))
 
 
 # -- the window
@@ -259,22 +170,25 @@ def _pool(
     frame: pl.DataFrame,
     carry: Mapping[str, int],
     demands: Mapping[str, int],
+    waited: Fairness,
 ) -> PoolSplit:
     pool = system.pools[number]
-    sums = {name: sum(getattr(day.pools[number], name) for day in days) for name in FIGURES}
-    sums["entitlement_gpu_s"] += carry[pool.id]
-    used, entitlement = sums["used_gpu_s"], sums["entitlement_gpu_s"]
+    whole = {name: sum(getattr(day.pools[number], name) for day in days) for name in FIGURES}
+    whole["entitlement_gpu_s"] += carry[pool.id]
+    used, entitlement = whole["used_gpu_s"], whole["entitlement_gpu_s"]
     demand = used + demands.get(pool.id, 0)
     wanted = max(0, min(demand, entitlement) - used)
     shortfall = max(0, min(demand, entitlement, _reachable(system, pool.id, frame)) - used)
     return PoolSplit(
         pool.id,
         pool.weight,
-        **sums,
+        **whole,
         demand_gpu_s=demand,
         shortfall_gpu_s=shortfall,
         deficit_gpu_s=entitlement - used,
         late_gpu_s=wanted - shortfall,
+        carry_gpu_s=carry[pool.id],
+        **vars(waited),
     )
 
 

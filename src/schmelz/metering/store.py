@@ -11,15 +11,17 @@ import io
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from time import time
 
 import polars as pl
 
-from schmelz.metering.runs import RUN_SCHEMA, RecordError, latest
+from schmelz.metering.runs import KEY, RUN_SCHEMA, RecordError, is_open, latest
 
 KEPT_SECONDS = 3600
 KEPT_ROWS = 2_000_000
+FORGOTTEN = "~"  # begins the name of a forgotten user; no Unix name does
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def merge(directory: Path, manifest: Mapping[str, str], runs: pl.DataFrame | Bat
     for month in batches.months():
         news, before = batches.take(month), load(directory, manifest, [month])
         every += news.height
+        news = _still_forgotten(news, before)
         if news.equals(before):
             continue
         after = latest([before, news])
@@ -88,6 +91,34 @@ def merge(directory: Path, manifest: Mapping[str, str], runs: pl.DataFrame | Bat
         added += after.height - before.height
         replaced += _replaced(before, after)
     return Merge(dict(sorted(result.items())), added, replaced, every - added - replaced)
+
+
+def rename(directory: Path, manifest: Mapping[str, str], user: str, name: str) -> dict[str, str]:
+    """The manifest after a user of the runs got another name; nothing counts until the caller keeps it."""
+    result = dict(manifest)
+    for month in sorted(manifest):
+        before = load(directory, manifest, [month])
+        after = before.with_columns(_users(pl.when(pl.col("user") == user).then(pl.lit(name)).otherwise(_text("user"))))
+        if not after.equals(before):
+            result[month] = _write(directory, month, after)
+    return result
+
+
+def _still_forgotten(news: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """The news, where a run's user was forgotten without the name that comes along again."""
+    gone = before.filter(_text("user").str.starts_with(FORGOTTEN)).select(*KEY, forgotten="user")
+    if gone.is_empty():
+        return news
+    joined = news.join(gone, on=list(KEY), how="left", maintain_order="left")
+    return joined.with_columns(_users(pl.coalesce(_text("forgotten"), _text("user")))).drop("forgotten")
+
+
+def _text(column: str) -> pl.Expr:
+    return pl.col(column).cast(pl.String)
+
+
+def _users(expression: pl.Expr) -> pl.Expr:
+    return expression.cast(RUN_SCHEMA["user"]).alias("user")
 
 
 def _replaced(before: pl.DataFrame, after: pl.DataFrame) -> int:
@@ -102,6 +133,18 @@ def load(directory: Path, manifest: Mapping[str, str], months: Iterable[str] | N
     wanted = sorted(manifest if months is None else set(months) & set(manifest))
     frames = [_read(directory / manifest[month], month) for month in wanted]
     return pl.concat([pl.DataFrame(schema=RUN_SCHEMA), *frames])
+
+
+def open_runs(directory: Path, manifest: Mapping[str, str]) -> pl.DataFrame:
+    """The runs that may still change. Files never change, so each is looked through once."""
+    return pl.concat(
+        [pl.DataFrame(schema=RUN_SCHEMA), *(_open(directory / file, month) for month, file in sorted(manifest.items()))]
+    )
+
+
+@lru_cache(maxsize=256)
+def _open(path: Path, month: str) -> pl.DataFrame:
+    return _read(path, month).filter(is_open())
 
 
 def sweep(directory: Path, manifest: Mapping[str, str]) -> tuple[str, ...]:

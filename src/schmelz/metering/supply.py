@@ -83,7 +83,10 @@ def _epoch(moment: datetime, zone: ZoneInfo) -> int:
 
 
 def away(system: System, runs: pl.DataFrame, outages: Iterable[Outage], span: Period) -> pl.DataFrame:
-    """How many GPUs go away and come back at each moment `t`, per line and site (`down@north`); those in use stay."""
+    """How many GPUs are away from each moment `t` on, per line and site (`down@north`); those in use stay.
+
+    Lines and sites from which nothing is ever away have no column.
+    """
     places, lines = Places(system), away_lines(system)
     rows = list(_clipped(system, places, outages, span))
     if not rows:
@@ -95,11 +98,14 @@ def away(system: System, runs: pl.DataFrame, outages: Iterable[Outage], span: Pe
     nodes = nodes.with_columns(pl.when(_first(line, lines)).then(free).otherwise(0).alias(line) for line in lines)
     nodes = nodes.with_columns(pl.col(line) - pl.col(line).shift(1).over("node").fill_null(0) for line in lines)
     site = pl.col("node").replace_strict(places.site_of_node, return_dtype=pl.String)
-    return (
+    gone = (
         nodes.filter(pl.any_horizontal(pl.col(line) != 0 for line in lines))
         .group_by("t")
         .agg(pl.col(line).filter(site == one).sum().alias(f"{line}@{one}") for line in lines for one in system.nodes)
+        .sort("t")
+        .with_columns(pl.exclude("t").cum_sum())
     )
+    return gone.select("t", *(name for name in gone.columns[1:] if (gone[name] != 0).any()))
 
 
 def _clipped(system: System, places: Places, outages: Iterable[Outage], span: Period) -> Iterator[Gone]:

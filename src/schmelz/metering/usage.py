@@ -3,22 +3,52 @@
 *settled* is the use of runs that ended, *running* that of runs so far, both with the held GPUs where whole nodes are
 charged. *committed* is what running and waiting jobs may still take: GPUs x (limit - elapsed), and GPUs x limit.
 *left* = grant + carry - settled - running - committed; it may be negative. Integers, in GPU-seconds. A job without a
-known limit commits nothing. Source: the definitions page, "committed".
+known limit commits nothing. What a project was (country, category ...) is looked up for the day of the use: the row of
+attributes that held on that day; accounts that are no project have none. Source: the definitions page, "committed".
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from datetime import date
 
 import polars as pl
 
 from schmelz.metering.runs import is_open
 
-KEYS = ("pool", "project", "site", "day")
+CALENDAR: Mapping[str, pl.Expr] = {
+    "month": pl.col("day").dt.strftime("%Y-%m"),
+    "quarter": pl.format("{}-Q{}", pl.col("day").dt.year(), pl.col("day").dt.quarter()),
+    "year": pl.col("day").dt.strftime("%Y"),
+}
+ATTRIBUTES = ("country", "mode", "category", "field", "sme", "commercial", "organisation")
+KEYS = ("pool", "project", "site", "day", "system", *ATTRIBUTES, *CALENDAR)
 
 
-def usage(pieces: pl.DataFrame, by: Sequence[str], first: date | None = None, last: date | None = None) -> pl.DataFrame:
-    """GPU-seconds charged by time (held GPUs are not in them) and runs that started, by the keys asked for, sorted.
+@dataclass(frozen=True)
+class Attributes:
+    """What a project counts as from `since` on, until its next row."""
+
+    project: str
+    since: date
+    country: str
+    mode: str
+    category: str
+    field: str
+    sme: bool
+    commercial: bool
+    organisation: str
+
+
+def usage(
+    pieces: pl.DataFrame,
+    by: Sequence[str],
+    first: date | None = None,
+    last: date | None = None,
+    *,
+    attributes: Iterable[Attributes] = (),
+    held: bool = False,
+) -> pl.DataFrame:
+    """GPU-seconds charged by time and runs that started, by the keys asked for, sorted; `held` adds the held GPUs.
 
     `first` and `last` are days of the factory's zone, both included. Raises ValueError for a key that is none.
     """
@@ -30,8 +60,28 @@ def usage(pieces: pl.DataFrame, by: Sequence[str], first: date | None = None, la
         chosen = chosen.filter(pl.col("day") >= first)
     if last is not None:
         chosen = chosen.filter(pl.col("day") <= last)
+    if not set(by).isdisjoint(ATTRIBUTES):
+        chosen = described(chosen, attributes)
+    chosen = chosen.with_columns(CALENDAR[key].alias(key) for key in by if key in CALENDAR)
     sums = [pl.col("gpu_s").sum(), pl.col("started").sum().alias("runs")]
+    sums += [pl.col("held_gpu_s").sum()] if held else []
     return chosen.group_by(by).agg(sums).sort(by) if by else chosen.select(sums)
+
+
+def described(pieces: pl.DataFrame, attributes: Iterable[Attributes]) -> pl.DataFrame:
+    """The pieces with what their project was on their day; empty texts for accounts that are no project."""
+    schema = {"project": pl.String, "since": pl.Date} | {
+        name: pl.Boolean if name in ("sme", "commercial") else pl.String for name in ATTRIBUTES
+    }
+    table = pl.DataFrame([astuple(row) for row in attributes], schema=schema, orient="row")
+    began = pl.when(pl.col("project").is_first_distinct()).then(pl.date(1, 1, 1)).otherwise(pl.col("since"))
+    words = [pl.when(name).then(pl.lit("yes")).otherwise(pl.lit("no")).alias(name) for name in ("sme", "commercial")]
+    rows = table.sort("project", "since", maintain_order=True).with_columns(began.alias("since"), *words)
+    rows = rows.unique(["project", "since"], keep="last", maintain_order=True).sort("since")
+    rows = rows.with_columns(pl.col("project", *ATTRIBUTES).cast(pl.Categorical))
+    days = pieces.with_columns(pl.col("project").cast(pl.Categorical)).sort("day")
+    found = days.join_asof(rows, left_on="day", right_on="since", by="project", check_sortedness=False)
+    return found.with_columns(pl.col(ATTRIBUTES).fill_null(""))
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def values(columns: Sequence[str]) -> Iterator[pl.Expr]:
     for name in TIMES:
         text = pl.col(name) if name in columns else pl.lit("")
         yield text.alias(name)
-        yield (_time(text) if name in columns else pl.lit(None, pl.Int64)).alias(name.lower())
+        yield (instant(text) if name in columns else pl.lit(None, pl.Int64)).alias(name.lower())
     for name, column in TEXTS.items():
         yield (pl.col(name) if name in columns else pl.lit("")).alias(column)
     yield (pl.col("Cluster") if "Cluster" in columns else pl.lit("")).alias("cluster")
@@ -49,7 +49,7 @@ def values(columns: Sequence[str]) -> Iterator[pl.Expr]:
 def _numbers(columns: Sequence[str]) -> Iterator[pl.Expr]:
     elapsed = first(ELAPSED, columns)
     yield pl.col(elapsed).alias("Elapsed")
-    yield (_integer(pl.col(elapsed)) if elapsed == "ElapsedRaw" else _duration(pl.col(elapsed))).alias("elapsed")
+    yield (_integer(pl.col(elapsed)) if elapsed == "ElapsedRaw" else seconds(pl.col(elapsed))).alias("elapsed")
     yield pl.col("AllocTRES")
     yield _each(_tres(columns), gpus_of, pl.Int64()).alias("gpus")
     nnodes = pl.col("NNodes") if "NNodes" in columns else pl.lit("")
@@ -58,7 +58,7 @@ def _numbers(columns: Sequence[str]) -> Iterator[pl.Expr]:
     limit = next((name for name in LIMIT if name in columns), None)
     text = pl.col(limit) if limit else pl.lit("")
     yield text.alias("Timelimit")
-    yield (_integer(text) * 60 if limit == "TimelimitRaw" else _duration(text)).alias("limit_s")
+    yield (_integer(text) * 60 if limit == "TimelimitRaw" else seconds(text)).alias("limit_s")
 
 
 def _tres(columns: Sequence[str]) -> pl.Expr:
@@ -73,7 +73,7 @@ def _integer(text: pl.Expr) -> pl.Expr:
     return text.cast(pl.Int64, strict=False)
 
 
-def _time(text: pl.Expr) -> pl.Expr:
+def instant(text: pl.Expr) -> pl.Expr:
     """UTC epoch seconds; null when not yet, NO_TIME when it is no time."""
     return text.map_batches(_times, return_dtype=pl.Int64())
 
@@ -89,12 +89,12 @@ def _times(texts: pl.Series) -> pl.Series:
     return stamps
 
 
-def _duration(text: pl.Expr) -> pl.Expr:
-    """`[D-]HH:MM:SS` in seconds; null for anything else."""
+def seconds(text: pl.Expr) -> pl.Expr:
+    """`[D-]HH:MM:SS` or a whole number, in seconds; null for anything else."""
     shaped = text.str.contains(r"^([0-9]{1,6}-)?[0-9][0-9]:[0-5][0-9]:[0-5][0-9]$")
-    hours, minutes, seconds = (_integer(text.str.slice(at, 2)) for at in (-8, -5, -2))
+    hours, minutes, secs = (_integer(text.str.slice(at, 2)) for at in (-8, -5, -2))
     days = pl.when(text.str.len_bytes() <= 8).then(0).otherwise(_integer(text.str.head(-9)))
-    return pl.when(shaped).then(days * 86400 + hours * 3600 + minutes * 60 + seconds)
+    return pl.when(shaped).then(days * 86400 + hours * 3600 + minutes * 60 + secs).otherwise(_integer(text))
 
 
 def _first_word(texts: pl.Series) -> pl.Series:

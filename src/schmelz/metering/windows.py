@@ -1,6 +1,7 @@
 """Accounting windows: a year, a quarter or a month of the factory's zone, by name (2026, 2026-Q3, 2026-10)."""
 
 import re
+from collections.abc import Iterator
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -42,6 +43,24 @@ def name_of(period: Period, zone: ZoneInfo) -> str:
         ):
             return _name(first, months)
     return f"{iso(period.start)}/{iso(period.end)}"
+
+
+def shared(factory: Factory, system_id: str, moment: int) -> Period:
+    """The window that the system shares by in which the moment lies."""
+    return window(factory, system_id, None, moment)[1]
+
+
+def inside(period: Period, zone: ZoneInfo) -> Iterator[tuple[str, date, date, Period]]:
+    """The quarters and months inside a year or a quarter, by their ends: name, first day, day after, period."""
+    if "/" in name_of(period, zone):
+        return
+    first, after = local_date(period.start, zone), local_date(period.end, zone)
+    whole = (after.year - first.year) * 12 + after.month - first.month
+    for month in range(1, whole + 1):
+        for months in (1, 3):
+            if months < whole and month % months == 0:
+                begin, end = _after(first, month - months), _after(first, month)
+                yield _name(begin, months), begin, end, Period(day_start(begin, zone), day_start(end, zone))
 
 
 def _named(text: str) -> tuple[date, int]:

@@ -19,7 +19,8 @@ from django.db import close_old_connections
 
 from schmelz.cluster.model import Steering
 from schmelz.faults import BadInput
-from schmelz.operate import cluster, meter, notify
+from schmelz.operate import cluster, drift, meter, notify
+from schmelz.operate.steer import Steerer
 from schmelz.policy.schema import System
 from schmelz.portal.policy import version
 from schmelz.portal.usage import actions as records
@@ -27,6 +28,7 @@ from schmelz.portal.usage import actions as records
 log = logging.getLogger("schmelz.duties")
 STEERING_SECONDS = 15
 RETRY_SECONDS = 15
+DRIFT_SECONDS = 300
 
 
 @dataclass
@@ -70,8 +72,11 @@ def duties() -> list[Duty]:
     for system in cluster.running_systems():
         if system.cluster.backend == "local":
             found.append(Duty(f"schedule {system.id}", 0.5, Steer(system)))
+        if system.cluster.backend == "slurm" and system.steering:
+            found.append(Duty(f"steer {system.id}", system.steering.step, Steerer(system).step))
         every = 2 if system.cluster.backend == "local" else 30
         found.append(Duty(f"meter {system.id}", every, partial(meter.read_cluster, system)))
+        found.append(Duty(f"drift {system.id}", DRIFT_SECONDS, partial(drift.look, system)))
     return found
 
 

@@ -12,6 +12,7 @@ from schmelz.portal.people.queries import general_relations, roles
 from schmelz.portal.policy import factory
 from schmelz.portal.projects import figures
 from schmelz.portal.projects.queries import by_code, relations, visible_to
+from schmelz.portal.usage.queries import read_until
 from schmelz.rules.permissions import Permission, Relation, require
 from schmelz.units import iso
 
@@ -50,6 +51,7 @@ def balance_of(person: Person, code: str) -> dict[str, object]:
         "committed_gpu_s": now.committed,
         "left_gpu_s": now.left,
         "as_of": iso(now.as_of),
+        "records_as_of": None if (read := read_until(project.system, now.as_of)) is None else iso(read),
     }
 
 

@@ -33,12 +33,20 @@ REFERENCES = (
     ("", "systems[].nodes.{}", "sites[].id", "sites"),
     ("", "modes[].systems[]", "systems[].id", "systems"),
     ("", "modes[].for[]", "categories[].id", "categories"),
+    ("", "modes[].sites[]", "sites[].id", "sites"),
     ("", "modes[].regions[]", "regions[].id", "regions"),
     ("", "modes[].statements[]", "statements[].id", "statements"),
     ("", "services[].partner", "partners[].id", "partners"),
     ("systems[]", "overhead.booked_to", "pools[].id", "pools of this system"),
     ("systems[]", "partitions.{}", "nodes.{}", "sites of this system"),
     ("modes[]", "price.{}", "for[]", "categories that this mode is for"),
+)
+
+SIGNERS = (
+    "systems[].pools[].signers[]",
+    "systems[].steering.signers[]",
+    "modes[].signers[]",
+    "closing.signers[]",
 )
 
 TEXTS = (
@@ -116,7 +124,7 @@ def _unknown_signers(data: object) -> Iterator[Fault]:
     ]
     yield from (
         (path, not_one_of(role, known, "functions of the partners"))
-        for pattern in ("systems[].pools[].signers[]", "modes[].signers[]")
+        for pattern in SIGNERS
         for path, role in _words(data, pattern)
         if role not in known
     )

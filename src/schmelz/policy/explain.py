@@ -16,7 +16,11 @@ ENGINES = {
     "tape": "Jobs are replayed from a recording",
     "none": "No engine is connected: no jobs run from here",
 }
-PACES = {"monthly": "a grant is cut into months", "whole": "a grant may be used at any time"}
+PACES = {
+    "carry-over": "a grant is cut into months, and what a month leaves is for the next ones",
+    "monthly": "a grant is cut into months, and what a month leaves is lost",
+    "whole": "a grant may be used at any time",
+}
 ORDERS = {
     "first-in-first-out": "first in, first out",
     "ranked": "ranked by marks",
@@ -55,6 +59,8 @@ def _system(factory: Factory, system: System) -> Iterator[str]:
         yield from _pool(system, pool)
     yield from _sharing(system.sharing)
     yield from _nobodys(system)
+    if system.cluster.backend != "none":
+        yield from _following(system)
 
 
 def _nobodys(system: System) -> Iterator[str]:
@@ -66,6 +72,18 @@ def _nobodys(system: System) -> Iterator[str]:
         )
     for window in system.maintenance:
         yield f"  Maintenance of {window.nodes} from {window.start} to {window.end}: {window.reason}."
+
+
+def _following(system: System) -> Iterator[str]:
+    """What the cluster follows by itself, and what needs more than one person."""
+    alone = f"{system.cluster.removals_alone} accounts or members"
+    coordinates = " Principal investigators coordinate their accounts." if system.cluster.pi_coordinates else ""
+    yield f"  One operator may close or take away {alone} in a plan; more needs a second.{coordinates}"
+    if system.steering:
+        yield (
+            f"  Caps are steered only under a mandate that {_and(system.steering.signers)} signed, "
+            f"for at most {_number(system.steering.longest_days, 'day')}."
+        )
 
 
 def _installed(factory: Factory, system: System) -> str:
@@ -111,7 +129,9 @@ def _mode(mode: Mode) -> str:
     size = f"{_size(mode.gpu_hours)} GPU-hours" if mode.gpu_hours else f"{_size(mode.node_hours)} node-hours"
     within = f"{_number(max(mode.months), 'month')} on {_and(mode.systems)}"
     answer = f"{_and(mode.steps)}, {ORDERS[mode.order]}, answer in {_number(mode.answer_in, 'working day')}"
-    return f"{mode.pool}, for {_and(mode.audience)}; {size} within {within}; {answer}"
+    where = f"; at {_and(mode.sites)} only" if mode.sites else ""
+    pace = f"; {PACES[mode.pacing]}" if mode.pacing else ""
+    return f"{mode.pool}, for {_and(mode.audience)}; {size} within {within}{where}{pace}; {answer}"
 
 
 def _around(factory: Factory) -> Iterator[str]:
@@ -122,6 +142,7 @@ def _around(factory: Factory) -> Iterator[str]:
         f"Kept after the end, in months: applications {keep.applications}, letters {keep.letters}, "
         f"job records {keep.job_records}, ledger {keep.ledger}."
     )
+    yield f"The head of a closed month is countersigned by {_and(factory.closing_signers)}, each another person."
 
 
 def _size(size: Size | None) -> str:

@@ -9,19 +9,21 @@ import hashlib
 import json
 import re
 import tomllib
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from schmelz.faults import BadInput
 from schmelz.policy.checks import dotted, faults_between_tables
-from schmelz.policy.fields import Fault
+from schmelz.policy.fields import Fault, Table
 from schmelz.policy.lines import key_lines, line_of
 from schmelz.policy.schema import Factory
 from schmelz.policy.words import spoken
 
 LARGEST_FILE = 1_000_000
+T = TypeVar("T", bound=Table)
 
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _PLAINER = {
@@ -42,12 +44,19 @@ def load(path: Path) -> Factory:
 
 def parse(text: str, name: str) -> Factory:
     """The factory that a text describes; `name` is what faults call it."""
+    return parse_as(Factory, text, name, faults_between_tables)
+
+
+def parse_as(
+    schema: type[T], text: str, name: str, between: Callable[[dict[str, Any]], Iterable[Fault]] = lambda tables: ()
+) -> T:
+    """The tables of a text as `schema`; PolicyError with all faults, those that `between` finds in a faulty text, too."""
     tables = _tables(text, name)
     try:
-        return Factory.model_validate(tables)
+        return schema.model_validate(tables)
     except ValidationError as error:
-        faults = dict.fromkeys([*spoken(error), *faults_between_tables(tables)])
-    raise PolicyError(_lines(faults, text, name))
+        faults = dict.fromkeys([*spoken(error, schema), *between(tables)])
+    raise PolicyError(fault_lines(faults, text, name))
 
 
 def normalised(factory: Factory) -> dict[str, Any]:
@@ -100,7 +109,8 @@ def _syntax_fault(message: str, text: str, name: str) -> str:
     return f"{where}: is not TOML here{column}: {_PLAINER.get(said, said)}"
 
 
-def _lines(faults: dict[Fault, None], text: str, name: str) -> list[str]:
+def fault_lines(faults: Iterable[Fault], text: str, name: str) -> list[str]:
+    """Each fault as a line, `NAME:LINE: key: what is wrong`, in the order of the text."""
     lines = key_lines(text)
     placed = sorted((line_of(path, lines), dotted(path), said) for path, said in faults)
     return [f"{name}:{line}: {path}: {said}" if path else f"{name}:{line}: {said}" for line, path, said in placed]

@@ -25,7 +25,7 @@ from schmelz.policy.fields import (
     WorkingDays,
     refuse,
 )
-from schmelz.policy.system import System
+from schmelz.policy.system import Pacing, System
 
 Category = Id
 State = Literal["open", "paused", "closed"]
@@ -76,7 +76,10 @@ class Limits(Table):
 
 
 class Mode(Table):
-    """[[modes]]: an access mode; its applications are decided by its own `signers`, or else by those of its pool."""
+    """[[modes]]: an access mode; its applications are decided by its own `signers`, or else by those of its pool.
+
+    `pacing` and `sites` are those of the system unless the mode has its own.
+    """
 
     id: Id
     pool: Id
@@ -96,6 +99,8 @@ class Mode(Table):
     price: dict[Category, Price]
     statements: Annotated[tuple[Id, ...], DISTINCT] = ()
     signers: Annotated[tuple[RoleId, ...], Field(min_length=2), DISTINCT] | None = None
+    pacing: Pacing | None = None
+    sites: Annotated[tuple[Id, ...], DISTINCT] = ()
     limits: Limits = Limits()
     state: State
     version: Positive = 1

@@ -14,13 +14,28 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, field_validator, model_validator
 
 from schmelz.policy.checks import faults_between_tables
-from schmelz.policy.fields import DISTINCT, Country, Day, Flag, Id, Language, Line, Positive, Table, Texts, refuse, said
+from schmelz.policy.fields import (
+    DISTINCT,
+    Country,
+    Day,
+    Flag,
+    Id,
+    Language,
+    Line,
+    Positive,
+    RoleId,
+    Table,
+    Texts,
+    refuse,
+    said,
+)
 from schmelz.policy.modes import Category, Criterion, Limits, Mode, Order, Price, Size, State, Statement, Step
-from schmelz.policy.system import Cluster, Maintenance, Overhead, Pool, Sharing, System
+from schmelz.policy.system import Cluster, Maintenance, Overhead, Pacing, Pool, Sharing, Steering, System
 
 __all__ = [
     "Category",
     "CategoryOfUser",
+    "Closing",
     "Cluster",
     "Criterion",
     "Factory",
@@ -30,6 +45,7 @@ __all__ = [
     "Mode",
     "Order",
     "Overhead",
+    "Pacing",
     "Partner",
     "Pool",
     "Price",
@@ -42,6 +58,7 @@ __all__ = [
     "Size",
     "State",
     "Statement",
+    "Steering",
     "Step",
     "System",
 ]
@@ -136,6 +153,12 @@ class Retention(Table):
     source: Line | None = None
 
 
+class Closing(Table):
+    """[closing]: who countersigns the head of a closed month, in any order, each another person."""
+
+    signers: Annotated[tuple[RoleId, ...], Field(min_length=2), DISTINCT]
+
+
 class Factory(Table):
     """The whole of factory.toml."""
 
@@ -150,6 +173,7 @@ class Factory(Table):
     modes: tuple[Mode, ...] = ()
     services: tuple[Service, ...] = ()
     retention: Retention
+    closing: Closing | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -164,6 +188,19 @@ class Factory(Table):
     def roles(self) -> tuple[str, ...]:
         """Every function that somebody of a partner can hold, as `partner:function`, in the order of the file."""
         return tuple(f"{p.id}:{f}" for p in self.partners for f in p.functions)
+
+    @cached_property
+    def main_system(self) -> System:
+        """The system that is meant when none is named: the first that has a cluster, else the first."""
+        return next((s for s in self.systems if s.cluster.backend != "none"), self.systems[0])
+
+    @cached_property
+    def closing_signers(self) -> tuple[str, ...]:
+        """Who countersigns closed months; unless the file says: the main system's operator and the last signer of each pool."""
+        if self.closing:
+            return self.closing.signers
+        owners = (pool.signers[-1] for system in self.systems for pool in system.pools)
+        return tuple(dict.fromkeys(r for r in (f"{self.main_system.operator}:operator", *owners) if r in self.roles))
 
     def system(self, system_id: str) -> System:
         """The system of that id; KeyError when there is none. So for the three below."""

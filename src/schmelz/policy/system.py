@@ -13,6 +13,7 @@ from schmelz.policy.fields import (
     DISTINCT,
     AccountPattern,
     Count,
+    Flag,
     Id,
     Line,
     Moment,
@@ -27,6 +28,8 @@ from schmelz.policy.fields import (
     expand_nodes,
     refuse,
 )
+
+Pacing = Literal["whole", "monthly", "carry-over"]
 
 
 class Pool(Table):
@@ -84,14 +87,32 @@ class Maintenance(Table):
         return self
 
 
+class Steering(Table):
+    """[systems.steering]: who may allow the fast steering of the caps (a *mandate*), for how long, and how it moves.
+
+    Without this table, or without a mandate in force, nothing is steered and each pool keeps the cap of its share.
+    """
+
+    signers: Annotated[tuple[RoleId, ...], Field(min_length=2), DISTINCT]
+    step: PositiveSpan = 15
+    stale_after: PositiveSpan = 900
+    longest_days: Positive = 92
+
+
 class Cluster(Table):
-    """[systems.cluster]: the engine that runs jobs: `local` (processes here), `slurm`, `tape` (replay) or `none`."""
+    """[systems.cluster]: the engine that runs jobs: `local` (processes here), `slurm`, `tape` (replay) or `none`.
+
+    `pi_coordinates`: principal investigators are coordinators of their account. `removals_alone`: how many removals one
+    operator may apply; more need the approval of a second.
+    """
 
     backend: Literal["local", "slurm", "tape", "none"] = "none"
     name: Id = "local"
     root: Id = "root"
     default_time: PositiveSpan = 3600
     max_time: PositiveSpan = 172800
+    pi_coordinates: Flag = False
+    removals_alone: Count = 20
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -111,7 +132,7 @@ class System(Table):
     gpus_per_node: Count
     charge: Literal["node", "gpu"]
     unit: Literal["gpu-hours", "node-hours"] = "gpu-hours"
-    pacing: Literal["whole", "monthly"] = "whole"
+    pacing: Pacing = "whole"
     nodes: dict[Id, NodeList]
     partitions: dict[Id, Annotated[tuple[PartitionName, ...], DISTINCT]] = {}
     pools: Annotated[tuple[Pool, ...], Field(min_length=1)]
@@ -119,6 +140,7 @@ class System(Table):
     overhead: Overhead | None = None
     maintenance: tuple[Maintenance, ...] = ()
     cluster: Cluster = Cluster()
+    steering: Steering | None = None
     source: Line
 
     @cached_property

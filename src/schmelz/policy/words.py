@@ -15,13 +15,16 @@ from schmelz.policy.schema import Factory
 LONGEST_SHOWN = 60
 
 
-def spoken(error: ValidationError) -> Iterator[Fault]:
+def spoken(error: ValidationError, schema: type[Table] = Factory) -> Iterator[Fault]:
     """Every finding of the library as a fault. A list is not too short because its rows have faults."""
     for finding in error.errors():
         if finding["type"] == "too_short" and len(finding["input"]) >= finding["ctx"]["min_length"]:
             continue
-        say = _SENTENCES.get(finding["type"], _as_it_says)
-        yield tuple(step for step in finding["loc"] if step != "[key]"), say(finding)
+        path = tuple(step for step in finding["loc"] if step != "[key]")
+        if finding["type"] == "extra_forbidden":
+            yield path, _unknown_key(path, schema)
+        else:
+            yield path, _SENTENCES.get(finding["type"], _as_it_says)(finding)
 
 
 def tables(table: type[Table] = Factory, path: KeyPath = ()) -> Iterator[tuple[KeyPath, type[Table]]]:
@@ -58,9 +61,9 @@ def _tables_in(annotation: object) -> Iterator[type[Table]]:
         yield from _tables_in(inner)
 
 
-def _unknown_key(finding: ErrorDetails) -> str:
-    *outer, key = (step for step in finding["loc"] if isinstance(step, str))
-    keys = next((list(keys_of(table)) for path, table in tables() if path == tuple(outer)), [])
+def _unknown_key(place: KeyPath, schema: type[Table]) -> str:
+    *outer, key = (step for step in place if isinstance(step, str))
+    keys = next((list(keys_of(table)) for path, table in tables(schema) if path == tuple(outer)), [])
     near = get_close_matches(key, keys, n=1)
     meant = f'did you mean "{near[0]}"? ' if near else ""
     return f"is not a key of this table; {meant}(keys: {', '.join(keys)})"
@@ -86,7 +89,6 @@ def _one_of(finding: ErrorDetails) -> str:
 
 _SENTENCES: dict[str, Callable[[ErrorDetails], str]] = {
     "missing": lambda finding: "is missing; this table needs it",
-    "extra_forbidden": _unknown_key,
     "said": lambda finding: f"must be {finding['ctx']['what']}; this is {shown(finding['input'])}",
     "policy": lambda finding: str(finding["ctx"]["text"]),
     "value_error": lambda finding: str(finding["ctx"]["error"]),

@@ -31,6 +31,5 @@ def _load(path: Path, _changed: int) -> tuple[Factory, str]:
 
 
 def main_system() -> System:
-    """The system that commands mean when none is named: the first that has a cluster, else the first."""
-    systems = factory().systems
-    return next((s for s in systems if s.cluster.backend != "none"), systems[0])
+    """The system that commands mean when none is named."""
+    return factory().main_system

@@ -1,4 +1,4 @@
-"""Django's settings, from six environment variables; nothing else configures the portal.
+"""Django's settings, from seven environment variables; nothing else configures the portal.
 
 SCHMELZ_DATA       the state's directory (default .data): database, secret key, job records, the local cluster
 SCHMELZ_FACTORY    the policy file (default factory.toml)
@@ -6,16 +6,19 @@ SCHMELZ_DATABASE   a PostgreSQL connection (postgresql://user@host/name); defaul
 SCHMELZ_HOSTS      comma list of host names that are served (default: this machine only)
 SCHMELZ_MAIL       host:port of the mail relay; without it letters stay in the outbox
 SCHMELZ_HTTPS      1 when served behind HTTPS: cookies are then sent only over it
+SCHMELZ_METRICS_TOKEN   opens /metrics to a monitoring system that sends it
 """
 
 import os
 import secrets
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit
+
+from schmelz.faults import BadInput
 
 DATA = Path(os.environ.get("SCHMELZ_DATA") or ".data").absolute()
 FACTORY = Path(os.environ.get("SCHMELZ_FACTORY") or "factory.toml").absolute()
+NAMES = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
 HTTPS = os.environ.get("SCHMELZ_HTTPS") == "1"
 
 
@@ -43,19 +46,30 @@ def _secret() -> str:
     return key
 
 
+def _connection(url: str) -> dict[str, object]:
+    """What libpq reads in a connection's address, in Django's words. Raises BadInput."""
+    try:
+        from psycopg import ProgrammingError, conninfo
+    except ImportError:
+        raise BadInput("SCHMELZ_DATABASE: needs psycopg; install the extra `postgres`") from None
+    try:
+        parts = conninfo.conninfo_to_dict(url)
+    except ProgrammingError as error:
+        raise BadInput(
+            f"SCHMELZ_DATABASE: {error}; write for example postgresql://schmelz@db.example.org/schmelz"
+        ) from None
+    if not parts.get("dbname"):
+        raise BadInput(
+            "SCHMELZ_DATABASE: names no database; write for example postgresql://schmelz@db.example.org/schmelz"
+        )
+    named = {theirs: str(parts.pop(ours, "")) for ours, theirs in NAMES.items()}
+    return {**named, "OPTIONS": parts}
+
+
 def _database() -> dict[str, object]:
     url = os.environ.get("SCHMELZ_DATABASE")
     if url:
-        parts = urlsplit(url)
-        return {
-            "ENGINE": "django.db.backends.postgresql",
-            "NAME": parts.path.lstrip("/"),
-            "USER": parts.username or "",
-            "PASSWORD": parts.password or "",
-            "HOST": parts.hostname or "",
-            "PORT": str(parts.port or ""),
-            "CONN_MAX_AGE": 60,
-        }
+        return {"ENGINE": "schmelz.portal.postgres", "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True, **_connection(url)}
     # IMMEDIATE: two writers wait for each other instead of failing half-way. FULL: what was acknowledged survives a kill.
     return {
         "ENGINE": "django.db.backends.sqlite3",
@@ -84,6 +98,7 @@ INSTALLED_APPS = [
     "schmelz.portal.people",
     "schmelz.portal.usage",
     "schmelz.portal.projects",
+    "schmelz.portal.clusters",
     "schmelz.portal.calls",
     "schmelz.web",
 ]

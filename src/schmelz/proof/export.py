@@ -9,9 +9,21 @@ import tempfile
 from pathlib import Path
 
 from schmelz.faults import BadInput
-from schmelz.policy.load import normalised
 from schmelz.proof.chain import canonical
-from schmelz.proof.facts import CLAIMS, FACTS, FORMAT, Facts, file_digest, outage_frame
+from schmelz.proof.closing import TOTALS, pending, use_by_day
+from schmelz.proof.facts import (
+    CLAIMS,
+    CLOSED,
+    CLOSINGS,
+    FACTS,
+    FORMAT,
+    INPUTS,
+    PENDING,
+    Facts,
+    file_digest,
+    write_inputs,
+)
+from schmelz.proof.heads import line
 from schmelz.proof.recompute import splits, use
 
 
@@ -42,20 +54,27 @@ def _ours(directory: Path) -> bool:
 
 
 def _write(facts: Facts, to: Path) -> None:
-    (to / "factory.json").write_text(
-        json.dumps(normalised(facts.factory), indent=1, ensure_ascii=False) + "\n", "utf-8"
-    )
-    facts.projects.write_csv(to / "projects.csv")
-    facts.runs.write_csv(to / "runs.csv")
-    outage_frame(facts.outages).write_csv(to / "outages.csv")
+    write_inputs(facts, to)
     with (to / "events.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(canonical({**event, "hash": hashed}) + "\n" for event, hashed in facts.events)
     use(facts).write_csv(to / "usage.csv")
     (to / "splits.json").write_text(json.dumps(splits(facts), indent=1) + "\n")
+    names = [*FACTS, *CLAIMS, *_write_closings(facts, to)]
     manifest = {
         "format": FORMAT,
         "as_of": facts.as_of,
-        "files": {n: file_digest(to / n) for n in (*FACTS, *CLAIMS)},
+        "files": {name: file_digest(to / name) for name in names},
         "chain": facts.events[-1][1] if facts.events else None,
     }
     (to / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def _write_closings(facts: Facts, to: Path) -> list[str]:
+    """The closed months as they were frozen, and what is to be booked about them; the names of the files."""
+    (to / CLOSINGS).write_text("".join(f"{line(closing)}\n" for closing in facts.closings), "utf-8")
+    pending(use_by_day(facts), facts.closings, facts.closed).write_csv(to / PENDING)
+    names = [f"{closing.month}/{name}" for closing in facts.closings for name in (*INPUTS, *TOTALS)]
+    for name in names:
+        (to / CLOSED / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(facts.closed / name, to / CLOSED / name)
+    return [CLOSINGS, PENDING, *(f"{CLOSED}/{name}" for name in names)]

@@ -1,23 +1,30 @@
 """What is handed to somebody who checks: facts as plain files, and the figures that were claimed of them.
 
 Facts: factory.json (the policy), projects.csv, runs.csv (users as pseudonyms per project), outages.csv, events.jsonl (the
-hash chain). Claims: usage.csv and splits.json. manifest.json names every file with its SHA-256 and the moment `as_of` that
-running jobs are counted to; the SHA-256 of the manifest is the *head* that an owner can keep.
+hash chain). Claims: usage.csv, splits.json; closings.jsonl, the frozen files of each closed month and corrections.csv,
+what is not yet booked. manifest.json names every file with its SHA-256 and the moment `as_of` that running jobs are
+counted to; the SHA-256 of the manifest is the *head* of the export, which an owner can keep.
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
+from schmelz.metering.runs import RUN_SCHEMA
 from schmelz.metering.supply import Outage
+from schmelz.policy.load import normalised
 from schmelz.policy.schema import Factory
+from schmelz.proof.heads import Closing
 
 FORMAT = 1
-FACTS = ("factory.json", "projects.csv", "runs.csv", "outages.csv", "events.jsonl")
+INPUTS = ("factory.json", "projects.csv", "runs.csv", "outages.csv")
+FACTS = (*INPUTS, "events.jsonl")
 CLAIMS = ("usage.csv", "splits.json")
+CLOSINGS, PENDING, CLOSED = "closings.jsonl", "corrections.csv", "closed"
 PROJECT_COLUMNS = {
     "project": pl.String,
     "system": pl.String,
@@ -30,24 +37,67 @@ PROJECT_COLUMNS = {
     "country": pl.String,
     "commercial": pl.Boolean,
 }
-OUTAGE_COLUMNS = {"system": pl.String, "node": pl.String, "kind": pl.String, "start": pl.Int64, "end": pl.Int64}
+OUTAGE_COLUMNS = {
+    "system": pl.String,
+    "node": pl.String,
+    "kind": pl.String,
+    "start": pl.Int64,
+    "end": pl.Int64,
+    "pool": pl.String,
+}
+Event = tuple[Mapping[str, object], str]
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything that figures are computed from. `events` are (facts of the event, hash) in order."""
+    """Everything that figures are computed from. `events` are (facts of the event, hash) in order.
+
+    `closed` is the directory with the frozen files of the closed months, one directory each.
+    """
 
     factory: Factory
     projects: pl.DataFrame
     runs: pl.DataFrame
     outages: tuple[Outage, ...]
-    events: tuple[tuple[Mapping[str, object], str], ...]
+    events: tuple[Event, ...]
     as_of: int
+    closings: tuple[Closing, ...] = ()
+    closed: Path = Path(CLOSED)
+
+
+def write_inputs(facts: Facts, to: Path) -> None:
+    """The four files that figures follow from."""
+    policy = json.dumps(normalised(facts.factory), indent=1, ensure_ascii=False)
+    (to / "factory.json").write_text(policy + "\n", "utf-8")
+    facts.projects.write_csv(to / "projects.csv")
+    facts.runs.write_csv(to / "runs.csv")
+    outage_frame(facts.outages).write_csv(to / "outages.csv")
+
+
+def read_inputs(directory: Path, as_of: int) -> Facts:
+    """The facts in the four files, without events. Raises whatever is wrong with them."""
+    runs = pl.read_csv(directory / "runs.csv", schema=RUN_SCHEMA)
+    return Facts(
+        factory=Factory.model_validate_json((directory / "factory.json").read_bytes()),
+        projects=pl.read_csv(directory / "projects.csv", schema=PROJECT_COLUMNS),
+        runs=runs.with_columns(pl.col(pl.String, pl.Categorical).fill_null("")),
+        outages=tuple(_outages(directory / "outages.csv")),
+        events=(),
+        as_of=as_of,
+    )
 
 
 def outage_frame(outages: Iterable[Outage]) -> pl.DataFrame:
-    rows = [(o.system, o.node, o.kind, o.start, o.end) for o in outages]
+    rows = [(o.system, o.node, o.kind, o.start, o.end, o.pool) for o in outages]
     return pl.DataFrame(rows, schema=OUTAGE_COLUMNS, orient="row").sort(list(OUTAGE_COLUMNS), nulls_last=True)
+
+
+def _outages(path: Path) -> Iterable[Outage]:
+    """Exports from before pools stood with reservations have five columns."""
+    with path.open(encoding="utf-8") as file:
+        names = file.readline().rstrip("\n").split(",")
+    rows = pl.read_csv(path, schema={name: OUTAGE_COLUMNS[name] for name in names})
+    return (Outage(**row) for row in rows.iter_rows(named=True))
 
 
 def file_digest(path: Path) -> str:

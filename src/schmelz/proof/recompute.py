@@ -9,6 +9,7 @@ import polars as pl
 
 from schmelz.metering import split as splitting
 from schmelz.metering.attribute import attribute
+from schmelz.metering.carry import carried
 from schmelz.metering.grants import left
 from schmelz.metering.pieces import pieces
 from schmelz.metering.usage import usage
@@ -48,7 +49,14 @@ def _of_system(
     for name in _windows(facts, frame):
         _, period = splitting.window(facts.factory, system.id, name, facts.as_of)
         yield splitting.split(
-            facts.factory, system.id, frame, facts.outages, period, facts.as_of, grants_left=reach
+            facts.factory,
+            system.id,
+            frame,
+            facts.outages,
+            period,
+            facts.as_of,
+            grants_left=reach,
+            carry=carried(facts.factory, system.id, frame, facts.outages, period),
         ).as_dict()
 
 

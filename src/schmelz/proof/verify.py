@@ -1,29 +1,32 @@
 """Checking an export with nothing but its files: hashes, the chain of events, and every figure computed anew.
 
 Each *finding* is one line: which file, what differs. No finding means: the files are as the manifest says, the chain holds,
-projects are as they were awarded, no run stands there twice, and the claimed figures follow from the facts.
+projects are as they were awarded, no run stands there twice, the claimed figures follow from the facts, and closed months
+are as they were closed (`closings`).
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from schmelz.faults import BadInput
-from schmelz.metering.runs import KEY, RUN_SCHEMA
-from schmelz.metering.supply import Outage
-from schmelz.policy.schema import Factory
+from schmelz.metering.runs import KEY
+from schmelz.proof import closings
 from schmelz.proof.chain import broken
-from schmelz.proof.facts import CLAIMS, FACTS, FORMAT, OUTAGE_COLUMNS, PROJECT_COLUMNS, Facts, file_digest
+from schmelz.proof.differences import SHOWN, in_json, in_rows
+from schmelz.proof.facts import CLAIMS, CLOSED, CLOSINGS, FACTS, FORMAT, PENDING, Facts, file_digest, read_inputs
 from schmelz.proof.recompute import KEYS, splits, use
-
-SHOWN = 20
 
 
 def verify(directory: Path, head: str | None = None) -> tuple[str, ...]:
-    """Every difference found, at most twenty per file; empty when all is well. Raises BadInput where nothing can be read."""
+    """Every difference found, at most twenty per file; empty when all is well. Raises BadInput where nothing can be read.
+
+    `head`: the one that somebody kept, of this export or of a closed month.
+    """
     manifest = _manifest(directory)
     found = [*_head(directory, head), *_files(directory, manifest)]
     if any(not (directory / name).is_file() for name in (*FACTS, *CLAIMS)):
@@ -32,7 +35,7 @@ def verify(directory: Path, head: str | None = None) -> tuple[str, ...]:
         facts = _facts(directory, manifest)
     except Exception as error:  # whatever somebody wrote into these files: it is a finding
         return (*found, f"the facts cannot be read: {_said(error)}")
-    for check in (_chain, _awards, _runs, _usage, _splits):
+    for check in (_chain, _awards, _runs, _usage, _splits, *closings.CHECKS):
         try:
             found += _first(check(directory, facts, manifest))
         except Exception as error:
@@ -62,34 +65,47 @@ def _manifest(directory: Path) -> dict[str, Any]:
 
 def _head(directory: Path, head: str | None) -> Iterator[str]:
     actual = file_digest(directory / "manifest.json")
-    if head is not None and head != actual:
-        yield f"manifest.json: its head is {actual}, not the one that was kept ({head})"
+    months = {closing.head for closing in closings.readable(directory)}
+    if head is not None and head != actual and head not in months:
+        other = f" nor that of one of its {len(months)} closed months" if months else ""
+        yield f"manifest.json: its head is {actual}, not the one that was kept ({head}){other}"
 
 
 def _files(directory: Path, manifest: Mapping[str, Any]) -> Iterator[str]:
-    for name in (*FACTS, *CLAIMS):
-        path = directory / name
+    """Everything that is in the directory is what the manifest names."""
+    names = {*FACTS, *CLAIMS, *manifest["files"], *_there(directory)}
+    for name in sorted(names, key=lambda name: (name not in FACTS, name not in CLAIMS, name)):
+        known = manifest["files"].get(name)
         try:
-            actual = file_digest(path)
-        except OSError as error:
-            yield f"{name}: {'is missing' if isinstance(error, FileNotFoundError) else error.strerror}"
+            actual = file_digest(_inside(directory, name))
+        except (OSError, ValueError) as error:
+            missing = isinstance(error, FileNotFoundError)
+            yield f"{name}: {'is missing' if missing else getattr(error, 'strerror', None) or error}"
             continue
-        if actual != manifest["files"].get(name):
+        if known is None:
+            yield f"{name}: is not named by the manifest"
+        elif actual != known:
             yield f"{name}: was changed after the export (its SHA-256 is not the manifest's)"
 
 
+def _inside(directory: Path, name: str) -> Path:
+    """The file of that name. Raises ValueError for one that lies elsewhere."""
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError("lies outside of the export")
+    return directory / name
+
+
+def _there(directory: Path) -> Iterable[str]:
+    """The files that an export writes beside the plain facts and claims."""
+    every = [*directory.glob(f"{CLOSED}/*/*"), directory / CLOSINGS, directory / PENDING]
+    return (str(path.relative_to(directory)) for path in every if path.is_file())
+
+
 def _facts(directory: Path, manifest: Mapping[str, Any]) -> Facts:
-    outages = pl.read_csv(directory / "outages.csv", schema=OUTAGE_COLUMNS)
+    facts = read_inputs(directory, manifest["as_of"])
     with (directory / "events.jsonl").open(encoding="utf-8") as file:
         events = [json.loads(line) for line in file]
-    return Facts(
-        factory=Factory.model_validate_json((directory / "factory.json").read_bytes()),
-        projects=pl.read_csv(directory / "projects.csv", schema=PROJECT_COLUMNS),
-        runs=pl.read_csv(directory / "runs.csv", schema=RUN_SCHEMA).with_columns(pl.col(pl.String, pl.Categorical).fill_null("")),
-        outages=tuple(Outage(*row) for row in outages.iter_rows()),
-        events=tuple((event, event.pop("hash")) for event in events),
-        as_of=manifest["as_of"],
-    )
+    return replace(facts, events=tuple((event, event.pop("hash")) for event in events))
 
 
 def _chain(_: Path, facts: Facts, manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -101,12 +117,14 @@ def _chain(_: Path, facts: Facts, manifest: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _awards(_: Path, facts: Facts, __: Mapping[str, Any]) -> Iterator[str]:
-    """Each project stands as it was opened: pool, grant and dates are those of its event in the chain."""
-    awarded = {
-        str(event["subject"]).partition(":")[2]: json.loads(str(event["data"]))
-        for event, _ in facts.events
-        if event["kind"] in ("project.open", "project.adopted")
-    }
+    """Each project stands as it was opened and amended: pool, grant and dates are those of its events in the chain."""
+    awarded: dict[str, dict[str, Any]] = {}
+    for event, _hash in facts.events:
+        project = str(event["subject"]).partition(":")[2]
+        if event["kind"] in ("project.open", "project.adopted"):
+            awarded[project] = json.loads(str(event["data"]))
+        elif event["kind"] == "amendment.sign" and project in awarded:
+            awarded[project]["gpu_s"] = json.loads(str(event["data"])).get("gpu_s")
     for row in facts.projects.iter_rows(named=True):
         said = awarded.pop(row["project"], None)
         if said is None:
@@ -125,31 +143,12 @@ def _runs(_: Path, facts: Facts, __: Mapping[str, Any]) -> Iterator[str]:
 
 def _usage(directory: Path, facts: Facts, _: Mapping[str, Any]) -> Iterator[str]:
     ours = use(facts)
-    claimed = pl.read_csv(directory / "usage.csv", schema=ours.schema)
-    for key in claimed.filter(claimed.select(KEYS).is_duplicated()).select(KEYS).unique().sort(KEYS).iter_rows():
-        yield f"usage.csv: {' '.join(map(str, key))}: stands there more than once"
-    both = ours.join(claimed, on=KEYS, how="full", coalesce=True, suffix="_claimed").sort(KEYS)
-    for row in both.iter_rows(named=True):
-        for key in ("gpu_s", "runs"):
-            if row[key] != row[f"{key}_claimed"]:
-                where = " ".join(str(row[k]) for k in KEYS)
-                yield f"usage.csv: {where}: {key} is claimed as {row[f'{key}_claimed']}, recomputed {row[key]}"
+    yield from in_rows("usage.csv", KEYS, pl.read_csv(directory / "usage.csv", schema=ours.schema), ours)
 
 
 def _splits(directory: Path, facts: Facts, _: Mapping[str, Any]) -> Iterator[str]:
     claimed = json.loads((directory / "splits.json").read_text(encoding="utf-8"))
-    yield from _differences("splits.json", claimed, json.loads(json.dumps(splits(facts))))
-
-
-def _differences(where: str, claimed: object, ours: object) -> Iterator[str]:
-    if isinstance(claimed, dict) and isinstance(ours, dict):
-        for key in sorted({*claimed, *ours}):
-            yield from _differences(f"{where}: {key}", claimed.get(key), ours.get(key))
-    elif isinstance(claimed, list) and isinstance(ours, list) and len(claimed) == len(ours):
-        for index, (one, other) in enumerate(zip(claimed, ours, strict=True)):
-            yield from _differences(f"{where}[{index}]", one, other)
-    elif claimed != ours:
-        yield f"{where}: is claimed as {claimed}, recomputed {ours}"
+    yield from in_json("splits.json", claimed, json.loads(json.dumps(splits(facts))))
 
 
 def _first(lines: Iterator[str]) -> list[str]:

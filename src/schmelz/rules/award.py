@@ -7,10 +7,12 @@ Source: [[systems.pools]] signers in the policy file; the design's sixth promise
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from schmelz.faults import BadInput, Refused
-from schmelz.policy.schema import Mode, Pool, System
+from schmelz.policy.schema import Mode, System
 from schmelz.rules.texts import english
+from schmelz.units import HOUR
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,19 @@ class Signature:
     role: str
 
 
-def next_role(pool: Pool, signatures: Sequence[Signature]) -> str | None:
+class Signed(Protocol):
+    """What needs signatures: a pool's awards, a system's mandates."""
+
+    @property
+    def signers(self) -> Sequence[str]: ...
+
+
+def next_role(pool: Signed, signatures: Sequence[Signature]) -> str | None:
     """The role whose turn it is; None when all have signed."""
     return pool.signers[len(signatures)] if len(signatures) < len(pool.signers) else None
 
 
-def check_signer(pool: Pool, signatures: Sequence[Signature], person: str, roles: Collection[str]) -> str:
+def check_signer(pool: Signed, signatures: Sequence[Signature], person: str, roles: Collection[str]) -> str:
     """The role in which `person` signs next. Raises Refused when it is not their turn or they have signed already."""
     role = next_role(pool, signatures)
     if role is None:
@@ -44,6 +53,19 @@ def check_amount(mode: Mode, system: System, gpu_hours: int) -> None:
     if gpu_hours < max(1, size.min) or (size.max is not None and gpu_hours > size.max):
         bounds = f"at least {max(1, size.min)}" if size.max is None else f"{max(1, size.min)} to {size.max}"
         raise BadInput(f"gpu_hours: {gpu_hours} is outside {english(mode.title)}; award {bounds} GPU-hours")
+
+
+def check_amendment(mode: Mode | None, system: System, gpu_hours: int, before: int, used_gpu_s: int) -> None:
+    """Another amount for a project: not above the mode's bound, not below what is used already. Raises BadInput."""
+    most = mode.size(system).max if mode else None
+    if gpu_hours == before:
+        raise BadInput(f"gpu_hours: {gpu_hours} is what the project has already")
+    if gpu_hours < 1 or (most is not None and gpu_hours > max(most, before)):
+        bounds = f"1 to {most}" if most else "1 or more"
+        raise BadInput(f"gpu_hours: {gpu_hours} is outside the access mode; write {bounds} GPU-hours")
+    if gpu_hours * HOUR < used_gpu_s:
+        least = -(-used_gpu_s // HOUR)
+        raise BadInput(f"gpu_hours: {gpu_hours} is less than was used already; write {least} or more, or suspend it")
 
 
 def check_reason(text: str) -> str:

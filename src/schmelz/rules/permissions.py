@@ -34,15 +34,31 @@ class Permission(StrEnum):
     APPLICATION_CREATE = "application:create"
     APPLICATION_READ = "application:read"
     APPLICATION_WITHDRAW = "application:withdraw"
+    CLOSING_CLOSE = "closing:close"
+    CLOSING_READ = "closing:read"
+    CLOSING_SIGN = "closing:sign"
+    CLUSTER_ADOPT = "cluster:adopt"
     DECISION_PROPOSE = "decision:propose"
     DECISION_REFUSE = "decision:refuse"
     DECISION_SIGN = "decision:sign"
+    DRIFT_CHOOSE = "drift:choose"
+    GRANT_PROPOSE = "grant:propose"
+    GRANT_SIGN = "grant:sign"
     JOB_SUBMIT = "job:submit"
+    MANDATE_PROPOSE = "mandate:propose"
+    MANDATE_READ = "mandate:read"
+    MANDATE_REVOKE = "mandate:revoke"
+    MANDATE_SIGN = "mandate:sign"
+    PERSON_FORGET = "person:forget"
     PLAN_APPLY = "plan:apply"
+    PLAN_APPROVE = "plan:approve"
     PLAN_READ = "plan:read"
+    PROJECT_DESCRIBE = "project:describe"
     PROJECT_INVITE = "project:invite"
     PROJECT_READ = "project:read"
+    PROJECT_SUSPEND = "project:suspend"
     RECORDS_READ = "records:read"
+    REPORT_READ = "report:read"
     SPLIT_READ = "split:read"
 
 
@@ -66,17 +82,39 @@ PERMISSIONS: MappingProxyType[Permission, Rule] = MappingProxyType(
             "Read an application and its decision.", R.APPLICANT, R.SIGNER, R.COORDINATOR, R.OPERATOR, R.AUDITOR
         ),
         Permission.APPLICATION_WITHDRAW: _rule("Take an application back before it is decided.", R.APPLICANT),
+        Permission.CLOSING_CLOSE: _rule("Close a month.", R.OPERATOR, R.COORDINATOR),
+        Permission.CLOSING_READ: _rule("Read the heads of closed months and who signed them.", R.ANYONE),
+        Permission.CLOSING_SIGN: _rule("Countersign the head of a closed month.", R.NEXT_SIGNER),
+        Permission.CLUSTER_ADOPT: _rule("Take the projects of an existing cluster over.", R.OPERATOR),
         Permission.DECISION_PROPOSE: _rule("Propose an award as the first signer of the pool.", R.NEXT_SIGNER),
         Permission.DECISION_REFUSE: _rule("Refuse an application when it is one's turn to sign.", R.NEXT_SIGNER),
         Permission.DECISION_SIGN: _rule("Sign a proposed award when it is one's turn.", R.NEXT_SIGNER),
+        Permission.DRIFT_CHOOSE: _rule("Choose what becomes of a change by hand on the cluster.", R.OPERATOR),
+        Permission.GRANT_PROPOSE: _rule("Propose another amount for a running project.", R.NEXT_SIGNER),
+        Permission.GRANT_SIGN: _rule("Sign another amount for a running project.", R.NEXT_SIGNER),
         Permission.JOB_SUBMIT: _rule("Submit jobs on a project's GPU-hours.", R.MEMBER, R.PI),
+        Permission.MANDATE_PROPOSE: _rule("Propose a mandate for steering.", R.NEXT_SIGNER),
+        Permission.MANDATE_READ: _rule(
+            "Read the mandates and every move of the steering.", R.OPERATOR, R.SIGNER, R.COORDINATOR, R.AUDITOR
+        ),
+        Permission.MANDATE_REVOKE: _rule("End a mandate at once.", R.OPERATOR, R.SIGNER),
+        Permission.MANDATE_SIGN: _rule("Sign a mandate for steering.", R.NEXT_SIGNER),
+        Permission.PERSON_FORGET: _rule("Forget a person for good.", R.OPERATOR, R.COORDINATOR),
         Permission.PLAN_APPLY: _rule("Apply a plan to the cluster.", R.OPERATOR),
+        Permission.PLAN_APPROVE: _rule("Approve, as a second operator, what a plan takes away.", R.OPERATOR),
         Permission.PLAN_READ: _rule("Read what would change on the cluster.", R.OPERATOR, R.AUDITOR),
+        Permission.PROJECT_DESCRIBE: _rule(
+            "Say from which day a project has another country, category, mode or field.", R.OPERATOR, R.COORDINATOR
+        ),
         Permission.PROJECT_INVITE: _rule("Add a member to a project.", R.PI),
         Permission.PROJECT_READ: _rule(
             "Read a project: balance, members, jobs.", R.MEMBER, R.PI, R.SIGNER, R.OPERATOR, R.COORDINATOR, R.AUDITOR
         ),
+        Permission.PROJECT_SUSPEND: _rule("Suspend a project, or let it go on.", R.OPERATOR, R.COORDINATOR),
         Permission.RECORDS_READ: _rule("Read job records into the ledger.", R.OPERATOR),
+        Permission.REPORT_READ: _rule(
+            "Read the annual report and the key figures in full.", R.SIGNER, R.OPERATOR, R.COORDINATOR, R.AUDITOR
+        ),
         Permission.SPLIT_READ: _rule("See the split: supply, shares, borrowed and lent.", R.ANYONE),
     }
 )

@@ -11,7 +11,7 @@ from schmelz.portal.clock import now
 from schmelz.portal.people.models import Person
 from schmelz.portal.people.queries import general_relations, roles
 from schmelz.portal.policy import factory
-from schmelz.rules.permissions import Permission, may
+from schmelz.rules.permissions import Permission, Relation, may
 
 VERSION = version("schmelz")
 
@@ -29,11 +29,13 @@ class Link:
 LINKS = (
     Link("calls", "Open calls", signed_in=False),
     Link("split", "The split", signed_in=False),
+    Link("statements", "Statements", signed_in=False),
     Link("inbox", "Inbox"),
     Link("applications", "Applications"),
     Link("projects", "Projects"),
     Link("jobs", "Jobs"),
     Link("letters", "Letters"),
+    Link("steering", "Steering", Permission.MANDATE_READ),
     Link("plan", "Plan", Permission.PLAN_READ),
     Link("health", "Health", Permission.PLAN_READ),
 )
@@ -54,13 +56,20 @@ def _navigation(person: Person | None) -> tuple[Link, ...]:
     held = roles(person)
     relations = {r for system in factory().systems for r in general_relations(person, held, system.operator)}
     signs = any(role in held for role in _signing_roles())
+    relations |= {Relation.SIGNER} if not held.isdisjoint(_mandate_roles()) else set()
     return tuple(
         link
         for link in LINKS
         if (person or not link.signed_in)
         and (link.permission is None or may(link.permission, relations))
         and (link.route != "inbox" or signs)
+        and (link.route != "steering" or _mandate_roles())
     )
+
+
+def _mandate_roles() -> set[str]:
+    """The functions that sign mandates of steering; none where no system is steered."""
+    return {role for system in factory().systems if system.steering for role in system.steering.signers}
 
 
 def _signing_roles() -> set[str]:

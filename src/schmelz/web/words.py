@@ -36,6 +36,7 @@ GLOSSARY: MappingProxyType[str, str] = MappingProxyType(
         "late": "Demand that came too late to be served within the window. Not a fault; it is shown.",
         "lent": "What a pool left unused and others used meanwhile.",
         "own": "Use within a pool's share of the moment.",
+        "pacing": "How a grant is spread over its time: cut into calendar months by their days, each with its budget.",
         "pool": "An owner's share of the machine.",
         "quarantine": "Records that could not be read, kept with the reason until somebody looks at them.",
         "returned": "Use beyond the share of the moment that pays back what the pool had lent before.",

@@ -1,12 +1,12 @@
 """What a job must be like to be queued, and what must hold for it to start. Pure.
 
 *Checked* at submission: the request itself (bad input, all faults at once), then the right to run it (refusals with
-because and remedy). *Held* before each start: a job of a closed account, of a person who left, or whose time limit does
+because and remedy). *Held* before each start: a job of a closed or held account, of a person who left, or whose time limit does
 not fit the project's budget any more waits with a plain reason and is not eligible; the budget counts running jobs with
 their whole limit, so that nobody can start more than was granted.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from schmelz.cluster.backends.slots import charged, nodes_needed
 from schmelz.cluster.model import Account, JobRequest, Member
@@ -14,6 +14,8 @@ from schmelz.faults import BadInput, Refused
 from schmelz.policy.system import System
 
 SCRIPT_CAP = 1024 * 1024
+Rights = Mapping[tuple[str, str], Collection[str]]
+"""In which partitions a Unix user may use an account; "" is all of them."""
 
 
 def check(request: JobRequest, system: System) -> None:
@@ -44,7 +46,15 @@ def _script_faults(script: str) -> Iterator[str]:
         yield f"script: {size} bytes are too many; at most {SCRIPT_CAP}"
 
 
-def admit(request: JobRequest, system: System, accounts: Mapping[str, Account], members: Collection[Member]) -> None:
+def rights(members: Iterable[Member]) -> Rights:
+    """The members, to be asked by user and account."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for member in members:
+        found.setdefault((member.user, member.account), set()).add(member.partition)
+    return found
+
+
+def admit(request: JobRequest, system: System, accounts: Mapping[str, Account], members: Rights) -> None:
     """Raise Refused unless this person may run this job here, once there is room."""
     account = accounts.get(request.account)
     if account is None:
@@ -56,6 +66,8 @@ def admit(request: JobRequest, system: System, accounts: Mapping[str, Account], 
         raise Refused(because, "Ask the project's principal investigator or the operator.")
     _refuse_pool(request, system, account)
     _refuse_size(request, system)
+    _refuse_place(request, system, members)
+    _refuse_qos(request, account)
     need = charged(system, request.gpus, request.nodes) * request.limit
     if account.gpu_minutes is not None and need > account.gpu_minutes * 60:
         raise Refused(
@@ -65,10 +77,10 @@ def admit(request: JobRequest, system: System, accounts: Mapping[str, Account], 
         )
 
 
-def _not_entitled(request: JobRequest, account: Account, members: Collection[Member]) -> str:
+def _not_entitled(request: JobRequest, account: Account, members: Rights) -> str:
     if not account.open:
         return f"the account {account.name} is closed."
-    if Member(request.user, account.name) not in members:
+    if (request.user, account.name) not in members:
         return f"{request.user} is not a member of {account.name}."
     return ""
 
@@ -98,24 +110,58 @@ def _refuse_size(request: JobRequest, system: System) -> None:
         )
 
 
+def _refuse_place(request: JobRequest, system: System, members: Rights) -> None:
+    if not places(request, system, members):
+        own = _own_sites(request, system, members)
+        raise Refused(
+            f"{request.user} may use {request.account} only at {', '.join(own) or 'sites that are no more'}, "
+            "where this job cannot run.",
+            "Ask for that site, or for fewer nodes.",
+        )
+
+
+def _refuse_qos(request: JobRequest, account: Account) -> None:
+    if request.qos and request.qos not in account.qos:
+        raise Refused(
+            f"the jobs of {account.name} may not have the quality of service {request.qos!r}.",
+            f"One of: {', '.join(account.qos)}." if account.qos else "Leave it out.",
+        )
+
+
+def _own_sites(request: JobRequest, system: System, members: Rights) -> list[str]:
+    """The sites of the partitions in which this person is a member of the account."""
+    own = members.get((request.user, request.account), ())
+    return [site for site in system.node_names if "" in own or {site, *system.partitions.get(site, ())} & set(own)]
+
+
+def places(request: JobRequest, system: System, members: Rights) -> tuple[str, ...]:
+    """The sites at which this person's job could run on an empty machine, in the order of the policy file."""
+    own = _own_sites(request, system, members)
+    return tuple(site for site in sites(request, system) if site in own)
+
+
 def sites(request: JobRequest, system: System) -> tuple[str, ...]:
-    """The sites at which a job could run on an empty machine, in the order of the policy file."""
+    """The sites at which a job could run on an empty machine, in the order of the policy file; of its own ones, if named."""
     if not system.gpus_per_node:
         return ()
     need = nodes_needed(system, request.gpus, request.nodes)
     return tuple(
-        site for site, nodes in system.node_names.items() if request.site in (None, site) and len(nodes) >= need
+        site
+        for site, nodes in system.node_names.items()
+        if request.site in (None, site) and (site in request.sites or not request.sites) and len(nodes) >= need
     )
 
 
-def hold(request: JobRequest, system: System, account: Account | None, members: Collection[Member], used: int) -> str:
+def hold(request: JobRequest, system: System, account: Account | None, members: Rights, used: int) -> str:
     """Why a waiting job may not start now, empty when it may; `used` is what its account used and reserved so far."""
     if account is None:
         return f"the account {request.account} is gone"
     if because := _not_entitled(request, account, members):
         return because.rstrip(".")
-    if not sites(request, system):
-        return "no site of the machine is large enough any more"
+    if account.held:
+        return f"the project of {account.name} has not begun yet"
+    if not places(request, system, members):
+        return "no site of the machine that it may use is large enough any more"
     need = charged(system, request.gpus, request.nodes) * request.limit
     if account.gpu_minutes is not None and used + need > account.gpu_minutes * 60:
         left = max(0, account.gpu_minutes * 60 - used) // 60

@@ -8,25 +8,37 @@ Not a safe place for strangers' jobs: they run without a jail, as nobody where w
 """
 
 import os
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from schmelz.cluster.backends import runner
-from schmelz.cluster.backends.admission import admit, check
+from schmelz.cluster.backends.admission import admit, check, rights
 from schmelz.cluster.backends.records import as_job, records
 from schmelz.cluster.backends.schedule import cycle
+from schmelz.cluster.backends.slots import free_slots, room
 from schmelz.cluster.backends.spool import End, Entry, Launch, Spool
-from schmelz.cluster.model import Account, ClusterError, Job, JobRequest, Member, NodeEvent, Observed, Steering
-from schmelz.faults import BadInput, Refused
+from schmelz.cluster.model import (
+    Account,
+    ClusterError,
+    Job,
+    JobRequest,
+    Member,
+    NodeEvent,
+    Observed,
+    Qos,
+    Reservation,
+    Room,
+    Steering,
+)
+from schmelz.faults import Refused
 from schmelz.policy.system import System
 from schmelz.units import DAY
 
 RECENT = 7 * DAY
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,79}")
 
 
 def _utc_now() -> int:
@@ -41,40 +53,40 @@ class LocalCluster:
         self._keepers: list[subprocess.Popen[bytes]] = []
 
     def observe(self) -> Observed:
-        accounts, members = self._spool.accounts(), self._spool.members()
-        return Observed(self._system.cluster.name, tuple(accounts.values()), tuple(sorted(members)))
+        return self._spool.tree().observed(self._system.cluster.name)
 
-    def create(self, accounts: Sequence[Account], members: Sequence[Member]) -> None:
-        _check_names([*(a.name for a in accounts), *(m.user for m in members)])
-        with self._spool.lock():
-            there = self._spool.accounts()
-            for account in accounts:
-                if account.parent not in (*there, self._system.cluster.root):
-                    raise ClusterError(f"account {account.name}: its parent {account.parent} is not there")
-                there.setdefault(account.name, account)
-            for member in members:
-                if member.account not in there:
-                    raise ClusterError(f"member {member.user}: the account {member.account} is not there")
-            self._spool.write_accounts(there, self._spool.members() | set(members))
+    def create(self, accounts: Sequence[Account], members: Sequence[Member], qos: Sequence[Qos] = ()) -> None:
+        with self._spool.changing() as tree:
+            tree.create(accounts, members, qos, self._system.cluster.root)
 
-    def change(self, accounts: Sequence[Account]) -> None:
-        with self._spool.lock():
-            there = self._spool.accounts()
-            for account in accounts:
-                if account.name not in there:
-                    raise ClusterError(f"account {account.name}: is not there, so it cannot be changed")
-                there[account.name] = account
-            self._spool.write_accounts(there, self._spool.members())
+    def change(
+        self, accounts: Sequence[Account], qos: Sequence[Qos] = (), defaults: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        with self._spool.changing() as tree:
+            tree.change(accounts, qos, defaults)
 
     def remove(self, members: Sequence[Member]) -> None:
-        with self._spool.lock():
-            self._spool.write_accounts(self._spool.accounts(), self._spool.members() - set(members))
+        with self._spool.changing() as tree:
+            tree.remove(members)
+
+    def cap(self, caps: Mapping[str, int | None]) -> None:
+        """The caps are kept and shown; the cycle follows the deficit rule itself, without them."""
+        with self._spool.changing() as tree:
+            tree.cap(caps)
+
+    def rooms(self) -> Mapping[str, Room]:
+        """All nodes are always up; where whole nodes are charged, only untouched ones are free."""
+        running = [e.launch.slots for e in self._spool.entries() if e.launch and not e.end]
+        free = free_slots(self._system, running)
+        return {site: Room(self._system.gpus(site), room(slots)) for site, slots in free.items()}
 
     def submit(self, request: JobRequest) -> str:
         check(request, self._system)
         with self._spool.lock():
-            admit(request, self._system, self._spool.accounts(), self._spool.members())
-            return self._spool.add(request, self._clock())
+            tree = self._spool.tree()
+            admit(request, self._system, tree.accounts, rights(tree.members))
+            named = request.qos or tree.accounts[request.account].default_qos
+            return self._spool.add(replace(request, qos=named), self._clock())
 
     def cancel(self, job: str) -> None:
         with self._spool.lock():
@@ -93,11 +105,16 @@ class LocalCluster:
     def output(self, job: str) -> str:
         return self._spool.output(job)
 
-    def records(self, since: int) -> bytes:
-        return records(self._spool.entries(), self._system, since, self._clock())
+    def records(self, since: int, jobs: Sequence[str] = ()) -> bytes:
+        entries = [entry for entry in self._spool.entries() if not jobs or entry.job in jobs]
+        return records(entries, self._system, since, self._clock())
 
     def node_events(self, since: int) -> tuple[NodeEvent, ...]:
         """None: nodes of this cluster never fail."""
+        return ()
+
+    def reservations(self, since: int) -> tuple[Reservation, ...]:
+        """None: this cluster has no reservations."""
         return ()
 
     def tick(self, now: int, steering: Steering) -> None:
@@ -106,8 +123,8 @@ class LocalCluster:
             for entry in self._spool.entries():
                 if entry.launch and not entry.end:
                     self._settle(entry, entry.launch, now)
-            accounts, members = self._spool.accounts(), self._spool.members()
-            decided = cycle(self._system, accounts, members, self._spool.entries(), now, steering)
+            tree = self._spool.tree()
+            decided = cycle(self._system, tree.accounts, tree.members, self._spool.entries(), now, steering)
             for job, wait in decided.waits:
                 self._spool.write(job, wait)
             for job, launch in decided.launches:
@@ -175,11 +192,3 @@ def environment(entry: Entry, launch: Launch, home: Path) -> dict[str, str]:
         "SCHMELZ_SITE": launch.site,
         "SCHMELZ_LIMIT": str(entry.request.limit),
     }
-
-
-def _check_names(names: Sequence[str]) -> None:
-    """Names go into records and file paths of others: letters, digits and a few signs."""
-    if faults := [
-        f"name {name!r}: letters, digits and . _ - @ + only, at most 80" for name in names if not _NAME.fullmatch(name)
-    ]:
-        raise BadInput(faults)

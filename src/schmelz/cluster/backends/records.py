@@ -32,7 +32,7 @@ def _row(entry: Entry, system: System, now: int) -> str:
         request.user,
         request.account,
         launch.site if launch else request.site or ",".join(system.node_names),
-        "normal",
+        request.qos or "normal",
         state(entry),
     ]
     times = [
@@ -96,6 +96,7 @@ def as_job(entry: Entry) -> Job:
         node_list(entry),
         _reason(entry),
         (end.code or (end.signal and 128 + end.signal)) if end else None,
+        request.qos,
     )
 
 

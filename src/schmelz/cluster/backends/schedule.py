@@ -8,7 +8,7 @@ asked again. Invariant: after the cycle the rule would start nothing more.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from schmelz.cluster.backends.admission import hold, sites
+from schmelz.cluster.backends.admission import Rights, hold, places, rights
 from schmelz.cluster.backends.slots import Slots, charged, choose, free_slots, room
 from schmelz.cluster.backends.spool import Entry, Launch, Wait
 from schmelz.cluster.model import Account, Member, Steering
@@ -33,7 +33,7 @@ def cycle(
     steering: Steering,
 ) -> Cycle:
     """Decide a cycle at `now`."""
-    scene = _Scene(system, accounts, members, now, steering)
+    scene = _Scene(system, accounts, rights(members), now, steering)
     for entry in entries:
         scene.take_in(entry)
     launches = []
@@ -49,7 +49,7 @@ class _Scene:
 
     system: System
     accounts: Mapping[str, Account]
-    members: Collection[Member]
+    members: Rights
     now: int
     steering: Steering
     waiting: dict[str, Entry] = field(default_factory=dict)
@@ -138,7 +138,7 @@ class _Scene:
     def _waiting(self, entry: Entry) -> Waiting:
         request = entry.request
         gpus = charged(self.system, request.gpus, request.nodes)
-        return Waiting(entry.job, request.pool, gpus, request.limit, sites(request, self.system))
+        return Waiting(entry.job, request.pool, gpus, request.limit, places(request, self.system, self.members))
 
 
 def _running(entry: Entry, launch: Launch) -> Running:

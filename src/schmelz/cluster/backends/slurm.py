@@ -1,47 +1,67 @@
 """A cluster under Slurm, driven by Slurm's own commands; nothing of Slurm is replaced or patched.
 
-One read tells everything about accounts; every change begins with such a read and ends with another, so that exit
-status and data base are believed and printed words are not. Accounts that carry our mark (their Organization) are ours;
-creating or changing an account without it is refused before anything happens. Jobs are submitted and read with their
-owner's rights. A member who leaves while jobs run stays a *former* member until the next removal after their end: Slurm
-keeps the association, we take the right to submit and to start, and no job is ever cancelled.
+Accounts, members and qualities of service are the part of `slurm_accounts`; jobs, records and nodes are here. Jobs are
+submitted and read with their owner's rights, and only when the controller and the data base that Slurm's commands reach
+are those of our cluster.
 """
 
 import os
-from collections.abc import Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
 from schmelz.cluster.backends import (
+    slurm_nodes as nodes,
     slurm_queue as queue,
-    slurm_read as read,
+    slurm_rollup as rollup,
     slurm_submit as submit,
-    slurm_write as write,
 )
 from schmelz.cluster.backends.admission import check, sites
-from schmelz.cluster.backends.slurm_call import LONG_PATIENCE, TIME_FORMAT, as_person, ask, attempt
-from schmelz.cluster.model import MARK, Account, ClusterError, Job, JobRequest, Member, NodeEvent, Observed, Steering
+from schmelz.cluster.backends.slurm_accounts import Accounts
+from schmelz.cluster.backends.slurm_call import LONG_PATIENCE, TIME_FORMAT, Answer, Recorder, as_person, ask, recorded
+from schmelz.cluster.model import (
+    Account,
+    ClusterError,
+    Job,
+    JobRequest,
+    Member,
+    NodeEvent,
+    Observed,
+    Qos,
+    Reservation,
+    Room,
+    Steering,
+)
 from schmelz.faults import BadInput, Refused
 from schmelz.policy.system import System
 from schmelz.units import DAY
 
-SIDE_BY_SIDE = 8
 OVERLAP = DAY  # records reach the data base later than they say: re-read a day, a second reading changes nothing
 LAST_BYTES = 65_536
 
-TREE = (
-    "sacctmgr", "-P", "show", "account", "withassoc",
-    "format=account,organization,cluster,parentname,user,share,grptresmins,grpsubmitjobs,maxsubmitjobs",
-)  # fmt: skip
 QUEUE_FIELDS = (
-    "JobID", "Cluster", "Account", "UserName", "State", "Partition", "NumNodes", "tres-alloc", "NodeList", "Reason",
-    "SubmitTime", "StartTime", "EndTime", "TimeLimit", "exit_code",
+    "JobID", "Cluster", "Account", "UserName", "State", "Partition", "qos", "NumNodes", "tres-alloc", "NodeList", "Reason",
+    "SubmitTime", "StartTime", "EndTime", "TimeLimit", "exit_code", "ArrayTaskID",
 )  # fmt: skip
 QUEUE = ("squeue", "--all", "--states=all", "-O", ",".join(f"{field}:|" for field in QUEUE_FIELDS))
 ENDED = ("sacct", "-a", "-X", "-P", "--noconvert", f"--format={','.join(queue.ENDED)}")
 RECORDS = ("sacct", "-a", "-D", "-X", "-P", "--noconvert", "-E", "now+52weeks", f"--format={','.join(queue.RECORDS)}")
 EVENTS = ("sacctmgr", "-P", "show", "event", "format=cluster,nodename,state,start,end,reason")
-USERS = ("sacctmgr", "-P", "show", "user", "withassoc", "format=user,defaultaccount,account,cluster")
+RESERVATIONS = (
+    "sacctmgr",
+    "-P",
+    "show",
+    "reservation",
+    "format=associations,cluster,end,flags,id,name,nodenames,start",
+)
+RESERVED_NOW = ("scontrol", "-o", "show", "reservation")
+ASSOCIATIONS = ("sacctmgr", "-P", "show", "assoc", "withdeleted", "format=id,account,cluster")
+ROLLUP = (
+    "sreport", "-P", "cluster", "AccountUtilizationByUser", "-T", "gres/gpu", "-t", "Seconds",
+    f"format={','.join(rollup.FORMAT)}",
+)  # fmt: skip
+STATISTICS = ("sacctmgr", "show", "stats")
+NODES = ("scontrol", "-o", "show", "nodes")
 CLUSTERS = ("sacctmgr", "-nP", "show", "cluster", "format=cluster")
 CONTROLLER = ("scontrol", "show", "config")
 
@@ -51,105 +71,47 @@ class SlurmCluster:
 
     def __init__(self, system: System) -> None:
         self._system, self._name = system, system.cluster.name
+        self._accounts = Accounts(self._name)
         self._checked: set[str] = set()
 
-    # -- accounts and members
+    # -- accounts, members, QOS
 
     def observe(self) -> Observed:
-        return self._stand().observed
+        return self._accounts.observe()
 
-    def create(self, accounts: Sequence[Account], members: Sequence[Member]) -> None:
-        write.check_names(name for account in accounts for name in (account.name, account.parent))
-        write.check_names(name for member in members for name in (member.user, member.account))
-        stand = self._stand()
-        ours = {account.name for account in stand.observed.accounts}
-        self._only_ours(stand, [account.name for account in accounts])
-        new = [account for account in accounts if account.name not in ours]
-        named = {account.name for account in new}
-        self._parents_there({account.parent for account in new} - named - stand.here)
-        self._ours_there({member.account for member in members} - named - ours)
-        joining = set(members) - set(stand.observed.members)
-        if new or joining:
-            ask(write.LOAD, text=write.load_file(self._name, new, joining), patience=LONG_PATIENCE)
-            self._compare(new, present=joining)
+    def create(self, accounts: Sequence[Account], members: Sequence[Member], qos: Sequence[Qos] = ()) -> None:
+        self._accounts.create(accounts, members, qos)
 
-    def change(self, accounts: Sequence[Account]) -> None:
-        stand = self._stand()
-        there = {account.name: account for account in stand.observed.accounts}
-        self._only_ours(stand, [account.name for account in accounts])
-        self._ours_there({account.name for account in accounts} - set(there))
-        self._parents_there({account.parent for account in accounts} - stand.here)
-        pairs = [(there[account.name], account) for account in accounts if there[account.name] != account]
-        for command in write.moves(self._name, pairs):
-            ask(command, patience=LONG_PATIENCE)
-        _side_by_side(write.settings(self._name, pairs))
-        if pairs:
-            self._compare([account for _, account in pairs])
+    def change(
+        self, accounts: Sequence[Account], qos: Sequence[Qos] = (), defaults: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        self._accounts.change(accounts, qos, defaults)
 
     def remove(self, members: Sequence[Member]) -> None:
-        stand = self._stand()
-        self._only_ours(stand, [member.account for member in members])
-        leaving = set(members) & set(stand.observed.members)
-        self._keep_defaults(leaving | stand.former)
-        if kept := self._delete(leaving | stand.former) - stand.former:
-            _side_by_side(write.endings(self._name, kept))
-        if leaving:
-            self._compare((), absent=leaving)
+        self._accounts.remove(members)
 
-    def _stand(self) -> read.Stand:
-        return read.stand(ask(TREE), self._name)
-
-    def _delete(self, members: set[Member]) -> set[Member]:
-        """Those whom Slurm keeps: it refuses as long as one of a list has jobs, so the rest is asked for one by one."""
-        kept: set[Member] = set()
-        for command, group in write.removals(self._name, members):
-            if attempt(command).status:
-                kept |= self._delete_each(group)
-        return kept
-
-    def _delete_each(self, group: Sequence[Member]) -> set[Member]:
-        if len(group) == 1:
-            return set(group)
-        one_by_one = [write.removals(self._name, [member])[0] for member in group]
-        return {member for command, (member,) in one_by_one if attempt(command).status}
-
-    def _keep_defaults(self, leaving: set[Member]) -> None:
-        """Slurm of some versions refuses to take somebody's default account away, others leave the person without."""
-        if leaving:
-            source = ask((*USERS, f"cluster={self._name}"))
-            _side_by_side(write.default_accounts(self._name, read.new_defaults(source, self._name, leaving)))
-
-    def _only_ours(self, stand: read.Stand, names: Sequence[str]) -> None:
-        if taken := sorted(set(names) & set(stand.observed.foreign)):
-            raise ClusterError(
-                f"{', '.join(taken)}: on the cluster without our mark, so left alone; to hand an "
-                f"account over: sacctmgr modify account {taken[0]} set organization={MARK}"
-            )
-
-    def _ours_there(self, missing: set[str]) -> None:
-        if missing:
-            raise ClusterError(f"account {', '.join(sorted(missing))}: is not one of ours on {self._name}")
-
-    def _parents_there(self, missing: set[str]) -> None:
-        if missing:
-            raise ClusterError(f"parent {', '.join(sorted(missing))}: is not on the cluster {self._name}")
-
-    def _compare(
-        self, accounts: Sequence[Account], present: Set[Member] = frozenset(), absent: Set[Member] = frozenset()
-    ) -> None:
-        """Read back: nothing is done before it stands there."""
-        seen = self._stand().observed
-        wrong = [account.name for account in accounts if account not in seen.accounts]
-        members = set(seen.members)
-        wrong += [f"{member.account}/{member.user}" for member in sorted((present - members) | (absent & members))]
-        if wrong:
-            raise ClusterError(f"Slurm took the commands, but {', '.join(wrong[:10])} did not become as asked")
+    def cap(self, caps: Mapping[str, int | None]) -> None:
+        self._accounts.cap(caps)
 
     # -- jobs
 
     def submit(self, request: JobRequest) -> str:
+        answer = self._sbatch(request)
+        if answer.status:
+            raise submit.refusal(answer, request)
+        job = answer.out.decode("utf-8", "replace").strip().partition(";")[0]
+        if not job.isdigit():
+            raise ClusterError(f"sbatch gave no job number but {job[:60]!r}")
+        return job
+
+    def forecast(self, request: JobRequest) -> str:
+        """What Slurm itself says about a job, asked as the person; nothing is queued."""
+        return submit.forecast(self._sbatch(request, submit.TEST_ONLY), request)
+
+    def _sbatch(self, request: JobRequest, *extra: str) -> Answer:
+        """sbatch with the rights of the person and of nobody else."""
         check(request, self._system)
-        write.check_directives(request.script)
+        submit.check_directives(request.script)
         places = sites(request, self._system) if request.nodes * self._system.gpus_per_node >= request.gpus else ()
         if not places:
             raise Refused(
@@ -159,15 +121,9 @@ class SlurmCluster:
             )
         self._know_controller()
         folder = submit.folder(request.user)
-        command = write.submission(request, self._system, places, str(folder), str(submit.output(request.user, "%j")))
+        command = submit.submission(request, self._system, places, str(folder), str(submit.output(request.user, "%j")))
         start = str(folder) if os.access(folder, os.X_OK) else "/"
-        answer = as_person(request.user, command, text=request.script, folder=start)
-        if answer.status:
-            raise submit.refusal(answer, request)
-        job = answer.out.decode("utf-8", "replace").strip().partition(";")[0]
-        if not job.isdigit():
-            raise ClusterError(f"sbatch gave no job number but {job[:60]!r}")
-        return job
+        return as_person(request.user, (*command, *extra), text=request.script, folder=start)
 
     def cancel(self, job: str) -> None:
         found = next((one for one in self.jobs() if one.job == job), None)
@@ -189,9 +145,10 @@ class SlurmCluster:
         answer = as_person(owner, ("tail", "-c", str(LAST_BYTES), "--", str(submit.output(owner, job))))
         return "" if answer.status else answer.out.decode("utf-8", "replace")
 
-    def records(self, since: int) -> bytes:
+    def records(self, since: int, jobs: Sequence[str] = ()) -> bytes:
         self._know_data_base()
-        source = ask((*RECORDS, "-M", self._name, "-S", _time(since - OVERLAP)), patience=LONG_PATIENCE)
+        chosen = ("-j", ",".join(jobs)) if jobs else ()
+        source = ask((*RECORDS, "-M", self._name, "-S", _time(since - OVERLAP), *chosen), patience=LONG_PATIENCE)
         if not source.startswith("|".join(queue.RECORDS).encode() + b"\n") or not source.endswith(b"\n"):
             raise ClusterError("sacct: the answer does not begin with the columns asked for, or is cut off")
         return source
@@ -199,7 +156,36 @@ class SlurmCluster:
     def node_events(self, since: int) -> tuple[NodeEvent, ...]:
         """When nodes were down or drained after `since`: (node, kind, start, end or None while it lasts, reason)."""
         source = ask((*EVENTS, f"cluster={self._name}", f"start={_time(since)}"))
-        return read.events(source, self._name)
+        return nodes.events(source, self._name)
+
+    def reservations(self, since: int) -> tuple[Reservation, ...]:
+        """What the data base says of each; whom it is for by the accounts there, else by what the controller says now."""
+        self._know_data_base()
+        told = ask((*RESERVATIONS, f"cluster={self._name}", f"start={_time(since)}"))
+        named = nodes.named(told, self._name)
+        associations = ask(ASSOCIATIONS) if any(named.values()) else b""
+        live = b"" if all(named.values()) else ask(RESERVED_NOW)
+        return nodes.reservations(told, associations, live, self._name)
+
+    def rollup(self, start: int, end: int) -> tuple[rollup.Row, ...]:
+        """Slurm's own sums of GPU-seconds between two full hours."""
+        self._know_data_base()
+        source = ask(
+            (*ROLLUP, f"cluster={self._name}", f"start={_time(start)}", f"end={_time(end)}"), patience=LONG_PATIENCE
+        )
+        return rollup.rows(source, self._name)
+
+    def rolled_up_to(self) -> int | None:
+        """The full hour up to which Slurm has made its sums; None when it does not say."""
+        return rollup.last_hour(ask(STATISTICS))
+
+    def rooms(self) -> Mapping[str, Room]:
+        self._know_controller()
+        return nodes.rooms(ask(NODES), self._system)
+
+    def recorded(self, tell: Recorder) -> AbstractContextManager[None]:
+        """Within, `tell` hears of every command, before it runs and after."""
+        return recorded(tell)
 
     def tick(self, now: int, steering: Steering) -> None:
         """Slurm schedules by itself."""
@@ -233,12 +219,6 @@ class SlurmCluster:
                     f"Slurm's data base has no cluster {self._name!r}; it knows: {', '.join(names) or 'none'}"
                 )
             self._checked.add("data base")
-
-
-def _side_by_side(commands: Sequence[write.Command]) -> None:
-    """Changes of values may run at once (and each waits most of its time); additions and removals may not."""
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        list(pool.map(lambda command: ask(command, patience=LONG_PATIENCE), commands))
 
 
 def _time(instant: int) -> str:

@@ -3,21 +3,55 @@
 Nothing of our own environment reaches a command but PATH and where Slurm's file is; times are UTC in one format. A
 command that is missing, too slow or unhappy is a ClusterError with Slurm's last word in it: silence is never an answer.
 `as_person` runs a command with the rights of somebody: possible for root, and for a person who is ourselves.
+A *recorder* hears of each command twice, before it runs and after: when it cannot write down, the command does not run.
 """
 
 import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 
 from schmelz.cluster.model import ClusterError
 from schmelz.faults import Refused
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
 PATIENCE = 60
-LONG_PATIENCE = 600
+LONG_PATIENCE = 600  # a first load of many projects, the records of a year
+
+
+@dataclass(frozen=True)
+class Record:
+    """A command: what was said to it, when (UTC epoch seconds), how long it took, and its answer.
+
+    Before it runs `seconds` is None. Without an answer (too slow, not there) `status` stays None and `stderr` says why.
+    """
+
+    argv: tuple[str, ...]
+    stdin: str
+    started: float
+    seconds: float | None = None
+    status: int | None = None
+    stdout: bytes = b""
+    stderr: str = ""
+
+
+Recorder = Callable[[Record], None]
+_recorder: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
+
+
+@contextmanager
+def recorded(to: Recorder) -> Iterator[None]:
+    """Within, `to` hears of every command, from several threads at once; what it raises keeps one from running."""
+    token = _recorder.set(to)
+    try:
+        yield
+    finally:
+        _recorder.reset(token)
 
 
 @dataclass(frozen=True)
@@ -97,7 +131,28 @@ def _run(
     rights: pwd.struct_passwd | None,
     folder: str,
 ) -> Answer:
-    program = shutil.which(command[0])
+    """The one place from which a command goes out: written down, run, written down."""
+    record, began, tell = Record(tuple(command), text, time.time()), time.monotonic(), _recorder.get() or _nobody
+    tell(record)
+    try:
+        answer = _process(command, environment, text, patience, rights, folder)
+    except ClusterError as fault:
+        tell(replace(record, seconds=time.monotonic() - began, stderr=str(fault)))
+        raise
+    seconds = time.monotonic() - began
+    tell(replace(record, seconds=seconds, status=answer.status, stdout=answer.out, stderr=answer.complaint))
+    return answer
+
+
+def _process(
+    command: Sequence[str],
+    environment: dict[str, str],
+    text: str,
+    patience: int,
+    rights: pwd.struct_passwd | None,
+    folder: str,
+) -> Answer:
+    program, patience = shutil.which(command[0]), min(patience, _longest())
     if program is None:
         raise ClusterError(f"{command[0]} is not installed here, or not on PATH")
     groups = os.getgrouplist(rights.pw_name, rights.pw_gid) if rights else None
@@ -123,3 +178,13 @@ def _run(
     except (OSError, ValueError) as error:
         raise ClusterError(f"{named(command)} could not be run: {error}") from error
     return Answer(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
+
+
+def _longest() -> int:
+    """How many seconds any command may take, where somebody says so: SCHMELZ_PATIENCE."""
+    told = os.environ.get("SCHMELZ_PATIENCE", "")
+    return int(told) if told.isdecimal() and int(told) else LONG_PATIENCE
+
+
+def _nobody(record: Record) -> None:
+    """Nobody writes down."""

@@ -7,17 +7,18 @@ JobIDRaw everywhere, so that a job, its record and its output file carry one num
 import re
 
 from schmelz.cluster.backends import slurm_read as read
-from schmelz.cluster.backends.slurm_words import BY_STATE, REASONS, STATES
+from schmelz.cluster.backends.slurm_reasons import why, word_of
+from schmelz.cluster.backends.slurm_words import BY_STATE, STATES
 from schmelz.cluster.model import ClusterError, Job, JobState
 from schmelz.policy.nodes import expand_nodes
 from schmelz.policy.system import System
 
 QUEUE = (
-    "JOBID", "CLUSTER", "ACCOUNT", "USER", "STATE", "PARTITION", "NODES", "TRES_ALLOC", "NODELIST", "REASON",
+    "JOBID", "CLUSTER", "ACCOUNT", "USER", "STATE", "PARTITION", "QOS", "NODES", "TRES_ALLOC", "NODELIST", "REASON",
     "SUBMIT_TIME", "START_TIME", "END_TIME", "TIME_LIMIT", "EXIT_CODE",
 )  # fmt: skip
 ENDED = (
-    "JobIDRaw", "Cluster", "User", "Account", "Partition", "State", "Submit", "Start", "End", "Timelimit",
+    "JobIDRaw", "Cluster", "User", "Account", "Partition", "QOS", "State", "Submit", "Start", "End", "Timelimit",
     "ReqTRES", "AllocTRES", "NNodes", "ExitCode", "NodeList",
 )  # fmt: skip
 RECORDS = (
@@ -25,6 +26,7 @@ RECORDS = (
     "ElapsedRaw", "TimelimitRaw", "AllocTRES", "ReqTRES", "NNodes", "ExitCode", "NodeList",
 )  # fmt: skip
 _GPUS = re.compile(r"(?:^|,)gres/gpu(:[^=,]+)?=([0-9]+)")
+_TASKS = re.compile(r"([0-9]+)(?:-([0-9]+)(?::([1-9][0-9]*))?)?")
 _LIMIT = re.compile(r"(?:([0-9]+)-)?(?:([0-9]+):)?([0-9]+):([0-9]+)")
 
 
@@ -52,20 +54,23 @@ def _queued(row: read.Row, system: System) -> Job:
     status = read.number(row, "EXIT_CODE")  # as wait(2) gives it
     code = _code(state, status >> 8, status & 127)
     return Job(
-        row["JOBID"],
-        row["ACCOUNT"],
-        row["USER"],
-        state,
-        gpus(row["TRES_ALLOC"]),
-        read.number(row, "NODES"),
-        _limit(row["TIME_LIMIT"], system),
-        read.instant(row["SUBMIT_TIME"]) or 0,
-        None if waits else _start(row["START_TIME"], row["NODELIST"]),
-        None if live else read.instant(row["END_TIME"]),
-        site(row["NODELIST"], row["PARTITION"], system),
-        row["NODELIST"],
-        _waiting(row) if waits else how(row["STATE"], code),
-        code,
+        job=row["JOBID"],
+        account=row["ACCOUNT"],
+        user=row["USER"],
+        state=state,
+        gpus=gpus(row["TRES_ALLOC"]),
+        nodes=read.number(row, "NODES"),
+        limit=_limit(row["TIME_LIMIT"], system),
+        submitted=read.instant(row["SUBMIT_TIME"]) or 0,
+        started=None if waits else _start(row["START_TIME"], row["NODELIST"]),
+        ended=None if live else read.instant(row["END_TIME"]),
+        site=site(row["NODELIST"], row["PARTITION"], system),
+        node_list=row["NODELIST"],
+        reason=_waiting(row) if waits else how(row["STATE"], code),
+        exit_code=code,
+        qos=row["QOS"],
+        word=word_of(row["REASON"]) if waits else row["STATE"],
+        tasks=tasks(row.get("ARRAY_TASK_ID", "")) if waits else 1,
     )
 
 
@@ -76,20 +81,22 @@ def _recorded(row: read.Row, system: System) -> Job:
     code = _code(state, int(status or 0), int(signal or 0))
     nodes = "" if row["NodeList"] in ("None assigned", "None") else row["NodeList"]
     return Job(
-        row["JobIDRaw"],
-        row["Account"],
-        row["User"],
-        state,
-        gpus(row["AllocTRES"] or row["ReqTRES"]),
-        read.number(row, "NNodes"),
-        _limit(row["Timelimit"], system),
-        read.instant(row["Submit"]) or 0,
-        _start(row["Start"], nodes),
-        read.instant(row["End"]),
-        site(nodes, row["Partition"], system),
-        nodes,
-        how(word, code),
-        code,
+        job=row["JobIDRaw"],
+        account=row["Account"],
+        user=row["User"],
+        state=state,
+        gpus=gpus(row["AllocTRES"] or row["ReqTRES"]),
+        nodes=read.number(row, "NNodes"),
+        limit=_limit(row["Timelimit"], system),
+        submitted=read.instant(row["Submit"]) or 0,
+        started=_start(row["Start"], nodes),
+        ended=read.instant(row["End"]),
+        site=site(nodes, row["Partition"], system),
+        node_list=nodes,
+        reason=how(word, code),
+        exit_code=code,
+        qos=row["QOS"],
+        word=word,
     )
 
 
@@ -100,9 +107,16 @@ def _code(state: JobState, status: int, signal: int) -> int | None:
     return status or (128 + signal if signal else 0)
 
 
+def tasks(text: str) -> int:
+    """How many tasks of an array wait in one row ("3-9,12,20-30:2%6"), at most as many as may run at once."""
+    listed, _, most = text.partition("%")
+    count = sum((int(last or first) - int(first)) // int(step or 1) + 1 for first, last, step in _TASKS.findall(listed))
+    return max(1, min(count, int(most)) if most.isdigit() else count)
+
+
 def _waiting(row: read.Row) -> str:
-    word = row["REASON"].partition(",")[0].strip("()")  # "ReqNodeNotAvail, UnavailableNodes:mxb001"
-    return REASONS.get(word) or BY_STATE.get(row["STATE"]) or row["REASON"]
+    """The state says more than the reason where somebody or something put the job back into the queue."""
+    return str(why(row["REASON"])) if row["STATE"] == "PENDING" else BY_STATE.get(row["STATE"], row["STATE"])
 
 
 def how(word: str, code: int | None) -> str:

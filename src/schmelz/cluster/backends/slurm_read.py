@@ -1,35 +1,45 @@
-"""What Slurm's answers mean: tables by their headers, the tree of accounts, events of nodes. Pure.
+"""What Slurm's answers about accounts mean: tables by their headers, the tree of accounts, members, coordinators. Pure.
 
 A *table* is `-P` text; it is refused whole when a column is missing, a row is of another length or the end is cut.
-The *stand* of a cluster is what one read of all accounts says. A *former* member's association has MaxSubmitJobs=0: it
+The *stand* of a cluster is what one read of everything says. A *former* member's association has MaxSubmitJobs=0: it
 stays until its last job has ended (Slurm keeps it that long) and is nobody's right to anything. Closed accounts have
-GrpSubmitJobs=0. Invariant: an answer without the cluster's own root is no answer; a tree has all its parents.
+GrpSubmitJobs=0, held ones only GrpJobs=0. The tree is asked for WOPLimits: each row shows what is set on it, not what it
+inherits, so that what was written reads back equal. Invariant: an answer without the cluster's own root is no answer; a
+tree has all its parents, the users' list all its users.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 from schmelz.cluster.backends.slurm_call import TIME_FORMAT
-from schmelz.cluster.model import MARK, Account, ClusterError, Member, NodeEvent, Observed
+from schmelz.cluster.model import MARK, Account, ClusterError, Member, Observed, Qos
 
 Row = Mapping[str, str]
+Qualities = tuple[tuple[Qos, ...], tuple[str, ...]]
+"""Those with our mark, and the names of the others."""
 
 ROOT = "root"
-TREE = ("Account", "Org", "Cluster", "ParentName", "User", "Share", "GrpTRESMins", "GrpSubmit", "MaxSubmit")
-USERS = ("User", "Def Acct", "Account", "Cluster")
-EVENTS = ("Cluster", "NodeName", "State", "TimeStart", "TimeEnd", "Reason")
+TREE = (
+    "Account", "Cluster", "ParentName", "User", "Partition", "Share", "GrpTRESMins", "GrpJobs", "GrpSubmit",
+    "MaxSubmit", "QOS", "Def QOS", "Org",
+)  # fmt: skip
+USERS = ("User", "Def Acct", "Coord Accounts")
 
 
 @dataclass(frozen=True)
 class Stand:
-    """Everything that one read says: what is ours, former members, and the names of all accounts of this cluster."""
+    """Everything that one read says: what is ours, former members, and what else the cluster has.
+
+    `here` are all accounts of this cluster, `everyone` all associations of it, `defaults` each user's default account.
+    """
 
     observed: Observed
     former: frozenset[Member]
     here: frozenset[str]
+    everyone: frozenset[Member]
+    defaults: Mapping[str, str]
 
 
 def table(source: bytes, columns: Sequence[str], what: str) -> list[dict[str, str]]:
@@ -65,75 +75,108 @@ def number(row: Row, column: str) -> int:
         raise ClusterError(f"{column}: {row[column]!r} is not a number") from None
 
 
-# -- accounts
-
-
-def stand(source: bytes, cluster: str) -> Stand:
-    """The accounts of `cluster`. Other clusters of the same data base only tell which names are taken."""
-    every = table(source, TREE, "sacctmgr show account")
-    rows = [row for row in every if row["Cluster"] == cluster]
-    if not any(row["Account"] == ROOT and not row["User"] for row in rows):
-        known = ", ".join(sorted({row["Cluster"] for row in every if row["Cluster"]})) or "none"
-        raise ClusterError(f"the cluster {cluster!r} has no root account; the data base knows the clusters: {known}")
-    here = frozenset(row["Account"] for row in rows)
-    ours = [row for row in rows if row["Org"] == MARK and row["Account"] != ROOT]
-    accounts = tuple(sorted(_account(row, here) for row in ours if not row["User"]))
-    members = [row for row in ours if row["User"]]
-    if orphans := {row["Account"] for row in members} - {account.name for account in accounts}:
-        raise ClusterError(f"the answer has members of {min(orphans)}, but not the account itself")
-    former = frozenset(_member(row) for row in members if row["MaxSubmit"] == "0")
-    present = tuple(sorted({_member(row) for row in members} - former))
-    foreign = {row["Account"] for row in every if row["Org"] != MARK} - {ROOT}
-    return Stand(Observed(cluster, accounts, present, tuple(sorted(foreign))), former, here)
-
-
-def _account(row: Row, here: frozenset[str]) -> Account:
-    if row["ParentName"] not in here:
-        raise ClusterError(f"account {row['Account']}: its parent {row['ParentName']!r} is not in the answer")
-    shares = 0 if row["Share"] == "parent" else number(row, "Share")  # somebody set it by hand; we never do
-    return Account(row["Account"], row["ParentName"], shares, _budget(row["GrpTRESMins"]), row["GrpSubmit"] != "0")
-
-
-def _budget(limits: str) -> int | None:
+def gpus(limits: str) -> int | None:
+    """The number of GPUs (or of GPU-minutes) in a limit by resource; None where it has none."""
     found = re.search(r"(?:^|,)gres/gpu=([0-9]+)", limits)
     return int(found[1]) if found else None
 
 
+def names(text: str) -> tuple[str, ...]:
+    """A list between commas, sorted, each name once."""
+    return tuple(sorted(set(filter(None, text.split(",")))))
+
+
+def stand(tree: bytes, qualities: Qualities, users: bytes, cluster: str) -> Stand:
+    """The accounts of `cluster`. Other clusters of the same data base only tell which names are taken."""
+    every = table(tree, TREE, "sacctmgr show account")
+    rows = [row for row in every if row["Cluster"] == cluster]
+    if not any(row["Account"] == ROOT and not row["User"] for row in rows):
+        known = ", ".join(sorted({row["Cluster"] for row in every if row["Cluster"]})) or "none"
+        raise ClusterError(f"the cluster {cluster!r} has no root account; the data base knows the clusters: {known}")
+    everyone = frozenset(_member(row) for row in rows if row["User"])
+    people = _people(users, {member.user for member in everyone})
+    accounts, members, former = _ours(rows, people)
+    qos, foreign_qos = qualities
+    _whole(accounts, {*foreign_qos, *(one.name for one in qos)})
+    defaults = {user: row["Def Acct"] for user, row in people.items()}
+    foreign = tuple(sorted({row["Account"] for row in every if row["Org"] != MARK} - {ROOT}))
+    pairs = tuple((user, defaults[user]) for user in sorted({member.user for member in members}))
+    observed = Observed(cluster, accounts, members, foreign, qos, foreign_qos, pairs)
+    return Stand(observed, former, frozenset(row["Account"] for row in rows), everyone, defaults)
+
+
+def _ours(
+    rows: Sequence[Row], people: Mapping[str, Row]
+) -> tuple[tuple[Account, ...], tuple[Member, ...], frozenset[Member]]:
+    """Our accounts, their members, their former members."""
+    ours = [row for row in rows if row["Org"] == MARK and row["Account"] != ROOT]
+    parents = {row["Account"]: row["ParentName"] for row in rows if not row["User"]}
+    leads = _coordinators(parents, people)
+    accounts = tuple(sorted(_account(row, parents, leads) for row in ours if not row["User"]))
+    members = [row for row in ours if row["User"]]
+    if orphans := {row["Account"] for row in members} - {account.name for account in accounts}:
+        raise ClusterError(f"the answer has members of {min(orphans)}, but not the account itself")
+    former = frozenset(_member(row) for row in members if row["MaxSubmit"] == "0")
+    return accounts, tuple(sorted({_member(row) for row in members} - former)), former
+
+
+def _account(row: Row, parents: Mapping[str, str], leads: Mapping[str, Sequence[str]]) -> Account:
+    name, parent = row["Account"], row["ParentName"]
+    if parent not in parents:
+        raise ClusterError(f"account {name}: its parent {parent!r} is not in the answer")
+    is_open = row["GrpSubmit"] != "0"
+    return Account(
+        name,
+        parent,
+        shares=0 if row["Share"] == "parent" else number(row, "Share"),  # somebody set it by hand; we never do
+        gpu_minutes=gpus(row["GrpTRESMins"]),
+        open=is_open,
+        held=is_open and row["GrpJobs"] == "0",
+        qos=names(row["QOS"]),
+        default_qos=row["Def QOS"],
+        coordinators=tuple(leads.get(name, ())),
+    )
+
+
+def _coordinators(parents: Mapping[str, str], people: Mapping[str, Row]) -> dict[str, list[str]]:
+    """The coordinators of each account. Slurm lists all accounts below as well: who leads the parent is not counted."""
+    found: dict[str, list[str]] = {}
+    for user, row in sorted(people.items()):
+        accounts = set(names(row["Coord Accounts"])) & set(parents)
+        for account in accounts:
+            if parents[account] not in accounts:
+                found.setdefault(account, []).append(user)
+    return found
+
+
 def _member(row: Row) -> Member:
-    return Member(row["User"], row["Account"])
+    return Member(row["User"], row["Account"], row["Partition"])
 
 
-def new_defaults(source: bytes, cluster: str, leaving: Iterable[Member]) -> dict[str, list[str]]:
-    """Who must get another default account before leaving: account -> users. Nobody whose last account it is."""
-    gone, default, others = set(leaving), {}, dict[str, set[str]]()
-    for row in table(source, USERS, "sacctmgr show user"):
-        if row["Cluster"] == cluster:
-            default[row["User"]] = row["Def Acct"]
-            if _member(row) not in gone:
-                others.setdefault(row["User"], set()).add(row["Account"])
-    moves: dict[str, list[str]] = {}
-    for user, rest in sorted(others.items()):
-        if Member(user, default[user]) in gone:
-            moves.setdefault(min(rest), []).append(user)
-    return moves
+def _whole(accounts: Sequence[Account], known: set[str]) -> None:
+    """Half a list of QOS would show in the accounts that name the rest."""
+    for account in accounts:
+        named = {name.lstrip("+-") for name in (*account.qos, account.default_qos) if name}
+        if lost := named - known:
+            raise ClusterError(f"account {account.name}: its QOS {min(lost)} is not in the answer")
 
 
-# -- nodes
+def _people(source: bytes, users: set[str]) -> dict[str, Row]:
+    """Every user of the data base; the default account is that on the cluster that was asked for."""
+    rows: dict[str, Row] = {row["User"]: row for row in table(source, USERS, "sacctmgr show user")}
+    if lost := users - set(rows):
+        raise ClusterError(f"user {min(lost)}: has an association, but is not in the list of users")
+    return rows
 
 
-def events(source: bytes, cluster: str) -> tuple[NodeEvent, ...]:
-    """(node, "down" or "drained", start, end or None while it lasts, reason), in the order of time."""
-    rows = table(source, EVENTS, "sacctmgr show event")
-    if not any(row["Cluster"] == cluster for row in rows):
-        raise ClusterError(f"sacctmgr show event: the cluster {cluster!r} is not in the answer")
-    found = [
-        (row["NodeName"], _kind(row["State"]), start, instant(row["TimeEnd"]), row["Reason"])
-        for row in rows
-        if row["NodeName"] and row["Cluster"] == cluster and (start := instant(row["TimeStart"])) is not None
-    ]
-    return tuple(sorted(found, key=lambda event: (event[2], event[0])))
+def new_defaults(stand: Stand, leaving: Iterable[Member]) -> list[tuple[str, str]]:
+    """Who must get a default account before leaving: (user, account). Nobody whose last account it is.
 
-
-def _kind(state: str) -> Literal["down", "drained"]:
-    """Whoever drains a node may still let its job end; everything else that makes an event is down."""
-    return "drained" if "DRAIN" in state and "DOWN" not in state else "down"
+    Slurm keeps the default with one association: whoever leaves it, but not the account, is given the same one again.
+    """
+    gone, others = set(leaving), dict[str, set[str]]()
+    for member in stand.everyone - gone:
+        others.setdefault(member.user, set()).add(member.account)
+    lost = {(member.user, member.account) for member in gone} & set(stand.defaults.items())
+    stays = [(user, account, rest) for user, account in lost if (rest := others.get(user))]
+    return sorted((user, account if account in rest else min(rest)) for user, account, rest in stays)

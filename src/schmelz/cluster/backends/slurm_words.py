@@ -1,7 +1,7 @@
-"""Slurm's words and ours: why a job waits, how it ended, why one is refused. Data only.
+"""Slurm's words and ours: where a job is, how it ended, why one is refused. Data only; why one waits: `slurm_reasons`.
 
-The names on the left are those of Slurm 22.05 and newer (job states, reason codes and error texts of its manual pages);
-a word that is not here is shown as it is.
+The names on the left are those of Slurm 22.05 to 25.11 (its page of job state codes, the error texts of sbatch); a word
+that is not here is shown as it is.
 """
 
 from schmelz.cluster.model import JobState
@@ -13,11 +13,15 @@ STATES: dict[str, JobState] = {
     "COMPLETING": "RUNNING",
     "CONFIGURING": "RUNNING",
     "DEADLINE": "TIMEOUT",
+    "EXPEDITING": "PENDING",
     "FAILED": "FAILED",
+    "LAUNCH_FAILED": "PENDING",
     "NODE_FAIL": "NODE_FAIL",
     "OUT_OF_MEMORY": "FAILED",
     "PENDING": "PENDING",
+    "POWER_UP_NODE": "RUNNING",
     "PREEMPTED": "CANCELLED",
+    "RECONFIG_FAIL": "NODE_FAIL",
     "REQUEUED": "PENDING",
     "REQUEUE_FED": "PENDING",
     "REQUEUE_HOLD": "PENDING",
@@ -31,6 +35,7 @@ STATES: dict[str, JobState] = {
     "STOPPED": "RUNNING",
     "SUSPENDED": "RUNNING",
     "TIMEOUT": "TIMEOUT",
+    "UPDATE_DB": "RUNNING",
 }
 
 BY_STATE = {
@@ -40,59 +45,29 @@ BY_STATE = {
     "COMPLETING": "is ending",
     "CONFIGURING": "its nodes are being prepared",
     "DEADLINE": "its deadline passed",
+    "EXPEDITING": "waits to be started again, before all others",
     "FAILED": "ended with exit code {code}",
+    "LAUNCH_FAILED": "could not be started and waits",
     "NODE_FAIL": "was lost: a node went away",
     "OUT_OF_MEMORY": "used more memory than it had asked for",
+    "PENDING": "waits",
+    "POWER_UP_NODE": "its nodes are being switched on",
     "PREEMPTED": "gave its GPUs back to their owner",
+    "RECONFIG_FAIL": "was lost: a node could not be prepared",
     "REQUEUED": "waits to be started again",
+    "REQUEUE_FED": "waits to be started again",
     "REQUEUE_HOLD": "is held after it was put back into the queue",
+    "RESIZING": "changes its size",
+    "RESV_DEL_HOLD": "is held: its reservation is gone",
+    "REVOKED": "was taken over by another cluster",
     "RUNNING": "runs",
+    "SIGNALING": "is being sent a signal",
+    "SPECIAL_EXIT": "is held after it ended in a special way",
     "STAGE_OUT": "is ending",
     "STOPPED": "is stopped and keeps its GPUs",
     "SUSPENDED": "is suspended",
     "TIMEOUT": "was stopped at its time limit",
-}
-
-REASONS = {
-    "AccountNotAllowed": "its project may not use this partition",
-    "AssocGrpGRES": "its project already uses as many GPUs as it may at once",
-    "AssocGrpGRESMinutes": "the project's remaining GPU-hours do not cover its time limit",
-    "AssocGrpGRESRunMinutes": "the project's running jobs have reserved what it may reserve",
-    "AssocGrpJobsLimit": "its project is closed, or runs as many jobs as it may",
-    "AssocGrpSubmitJobsLimit": "its project is closed for new jobs",
-    "AssocMaxJobsLimit": "its owner left the project, or runs as many jobs as allowed",
-    "AssocMaxSubmitJobLimit": "its owner left the project",
-    "BadConstraints": "asks for something this cluster does not have",
-    "BeginTime": "its earliest start has not come yet",
-    "Cleaning": "an earlier run of it is still being cleaned up",
-    "Dependency": "waits for another job",
-    "DependencyNeverSatisfied": "waits for another job that cannot end as it must",
-    "InvalidAccount": "its project is not known to the cluster",
-    "InvalidQOS": "its quality of service is not known to the cluster",
-    "JobArrayTaskLimit": "as many tasks of this array run as it allows",
-    "JobHeldAdmin": "was held by the operator",
-    "JobHeldUser": "was held by its owner",
-    "JobHoldMaxRequeue": "was put back into the queue too often and is held",
-    "Licenses": "waits for a licence",
-    "NodeDown": "a node that it needs is down",
-    "None": "waits for the next scheduling cycle",
-    "PartitionDown": "its partition is down",
-    "PartitionInactive": "its partition starts no jobs now",
-    "PartitionNodeLimit": "asks for more nodes than its partition allows",
-    "PartitionTimeLimit": "its time limit is longer than its partition allows",
-    "Priority": "other jobs go first",
-    "QOSGrpGRES": "its share of the machine is fully used",
-    "QOSGrpGRESMinutes": "the GPU-hours of its quality of service do not cover its time limit",
-    "QOSMaxGRESPerUser": "its owner already uses as many GPUs as one person may",
-    "QOSMaxJobsPerUserLimit": "its owner runs as many jobs as one person may",
-    "QOSMaxWallDurationPerJobLimit": "its time limit is longer than its quality of service allows",
-    "QOSNotAllowed": "its quality of service is not allowed in this partition",
-    "ReqNodeNotAvail": "a node that it needs is down or reserved",
-    "Reservation": "waits for its reservation",
-    "ReservationDeleted": "its reservation is gone",
-    "Resources": "waits for free GPUs",
-    "SchedDefer": "the scheduler looks at it later",
-    "launch_failed_requeued_held": "could not be started and is held",
+    "UPDATE_DB": "is ending",
 }
 
 # Slurm's texts at submission, looked for in this order: about the script, about rights and limits, about the cluster.
@@ -130,7 +105,10 @@ REFUSALS = {
         "Ask for fewer GPUs or less time.",
     ),
     "QOSGrpGRES": ("the job asks for more GPUs than its share of the machine has.", "Ask for fewer GPUs."),
-    "Invalid qos": ("the quality of service that the script asks for is not one of {account}.", "Leave it out."),
+    "Invalid qos": (
+        "the quality of service that was asked for is not one of {account}.",
+        "Leave it out; borrowed jobs are possible when the operator has applied the plan.",
+    ),
     "Requested node configuration is not available": (
         "no nodes of the cluster fit {gpus} GPUs on {nodes} nodes with what the script asks for beside.",
         "Ask for less per node.",

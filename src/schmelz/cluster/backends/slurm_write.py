@@ -1,24 +1,28 @@
-"""The commands that change a cluster, as argument lists, and the file that makes new accounts. Pure.
+"""The commands that change accounts and members, as argument lists, and the file that makes new ones. Pure.
 
 Equal values go into one command for many names; different values into several that may run side by side. A command
 never goes out with an empty list of names: to Slurm that would mean every account there is. Names are checked, because
-the load file is text. Source: sacctmgr and sbatch of Slurm 22.05, tried out on the real thing.
+the load file is text. A member without a partition is asked for by `partition=`: without that word Slurm takes the
+associations of all partitions. Source: sacctmgr of Slurm 22.05, tried out on the real thing.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
-from schmelz.cluster.backends.slots import nodes_needed
-from schmelz.cluster.model import MARK, Account, ClusterError, JobRequest, Member
+from schmelz.cluster.backends.slurm_many import Command
+from schmelz.cluster.model import MARK, Account, ClusterError, Member
 from schmelz.faults import BadInput
-from schmelz.policy.system import System
 
-Command = tuple[str, ...]
 Change = tuple[Account, Account]
+Pair = tuple[str, str]
+"""A user and an account."""
+
+T = TypeVar("T")
+W = TypeVar("W", bound=Hashable)
 
 LOAD: Command = ("sacctmgr", "-i", "load", "file=/dev/stdin")  # one transaction: all of it or nothing
 MOST_NAMES = 500  # a thousand in one list was fine
-_NOT_FOR_US = re.compile(r"^#SBATCH\s+(?:.*\s)?(-W|--wait|--test-only)(?:\s|=|$)", re.MULTILINE)
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,79}")
 
 
@@ -32,45 +36,72 @@ def check_names(names: Iterable[str]) -> None:
         raise BadInput(faults)
 
 
-def check_directives(script: str) -> None:
-    """sbatch would not come back before the job's end, or would queue nothing."""
-    if found := _NOT_FOR_US.search(script):
-        raise BadInput(f"script: #SBATCH {found[1]} is of no use here; leave it out")
+def grouped(wishes: Iterable[tuple[T, W]]) -> list[tuple[W, list[T]]]:
+    """Those who want the same, at most so many together."""
+    groups: dict[W, list[T]] = {}
+    for one, wish in wishes:
+        groups.setdefault(wish, []).append(one)
+    return [
+        (wish, group[first : first + MOST_NAMES])
+        for wish, group in groups.items()
+        for first in range(0, len(group), MOST_NAMES)
+    ]
 
 
-def load_file(cluster: str, accounts: Iterable[Account], members: Iterable[Member]) -> str:
+# -- new accounts and members
+
+
+def load_file(cluster: str, accounts: Iterable[Account], members: Iterable[Member], leads: Iterable[Pair] = ()) -> str:
     """What `sacctmgr load` reads: new accounts under their parents, then members under their accounts.
 
     It names only what is to be made: a line about an account that is there would change it, even move it. Users get no
     DefaultAccount: whoever has one keeps it, for others Slurm takes the first account. A cluster that is not there
     would be made, so somebody must have looked first. Members' limits are lifted: some were members before.
+    `leads`: coordinators (user, account) whom nobody knew before; Slurm heeds only what a user's first line says.
     """
-    lines = [f"Cluster - '{cluster}'"]
+    lines = [f"Cluster - '{cluster}'", *_account_lines(accounts)]
+    theirs: dict[str, list[str]] = {}
+    for user, account in sorted(leads):
+        theirs.setdefault(user, []).append(account)
+    parent = None
+    for member in sorted(members, key=lambda one: (one.account, one.user, one.partition)):
+        lines += [f"Parent - '{member.account}'"] if member.account != parent else []
+        parent = member.account
+        lines.append(_member_line(member, theirs.pop(member.user, ())))
+    return "\n".join([*lines, ""])
+
+
+def _account_lines(accounts: Iterable[Account]) -> Iterator[str]:
     below: dict[str, list[Account]] = {}
     for account in sorted(accounts):
         below.setdefault(account.parent, []).append(account)
     new = {account.name for group in below.values() for account in group}
     parents = sorted(parent for parent in below if parent not in new)
     for parent in parents:  # grows while it is walked: parents before children
-        lines.append(f"Parent - '{parent}'")
+        yield f"Parent - '{parent}'"
         for account in below.pop(parent):
-            lines.append(_account_line(account))
+            yield _account_line(account)
             parents += [account.name] if account.name in below else []
     if below:
         raise ClusterError(f"the accounts {', '.join(sorted(below))} are parents of each other")
-    users: dict[str, list[str]] = {}
-    for member in sorted(members):
-        users.setdefault(member.account, []).append(member.user)
-    for name, theirs in sorted(users.items()):
-        lines += [f"Parent - '{name}'", *(f"User - '{user}':MaxJobs=-1:MaxSubmitJobs=-1" for user in theirs)]
-    return "\n".join([*lines, ""])
 
 
 def _account_line(account: Account) -> str:
     values = [f"Organization='{MARK}'", f"Fairshare={account.shares}"]
     values += [f"GrpTRESMins=gres/gpu={account.gpu_minutes}"] if account.gpu_minutes is not None else []
-    values += [] if account.open else ["GrpJobs=0", "GrpSubmitJobs=0"]
+    values += [] if account.open and not account.held else _access(account)
+    values += [f"QOS='{','.join(account.qos)}'"] if account.qos else []
+    values += [f"DefaultQOS='{account.default_qos}'"] if account.default_qos else []
     return ":".join([f"Account - '{account.name}'", *values])
+
+
+def _member_line(member: Member, leads: Sequence[str]) -> str:
+    values = [f"Partition='{member.partition}'"] if member.partition else []
+    values += [f"Coordinator='{','.join(leads)}'"] if leads else []
+    return ":".join([f"User - '{member.user}'", *values, "MaxJobs=-1", "MaxSubmitJobs=-1"])
+
+
+# -- values
 
 
 def moves(cluster: str, pairs: Iterable[Change]) -> list[Command]:
@@ -81,108 +112,87 @@ def moves(cluster: str, pairs: Iterable[Change]) -> list[Command]:
 
 
 def settings(cluster: str, pairs: Iterable[Change]) -> list[Command]:
-    """Commands that set what differs, one for each value; they may run side by side."""
-    return _modifications(cluster, ((new.name, value) for old, new in sorted(pairs) for value in _values(old, new)))
+    """Commands that set what differs, one for each set of values; no two are about the same account."""
+    wishes = ((new.name, tuple(_values(old, new))) for old, new in sorted(pairs))
+    return _modifications(cluster, ((name, wish) for name, wish in wishes if wish))
 
 
-def _values(old: Account, new: Account) -> Iterator[Command]:
+def _values(old: Account, new: Account) -> Iterator[str]:
     if old.shares != new.shares:
-        yield (f"Fairshare={new.shares}",)
+        yield f"Fairshare={new.shares}"
     if old.gpu_minutes != new.gpu_minutes:
-        yield (f"GrpTRESMins=gres/gpu={-1 if new.gpu_minutes is None else new.gpu_minutes}",)
-    if old.open != new.open:  # GrpJobs holds back what waits already; running jobs go on
-        yield ("GrpJobs=-1", "GrpSubmitJobs=-1") if new.open else ("GrpJobs=0", "GrpSubmitJobs=0")
+        yield f"GrpTRESMins=gres/gpu={-1 if new.gpu_minutes is None else new.gpu_minutes}"
+    if _access(old) != _access(new):
+        yield from _access(new)
+    if (set(old.qos), old.default_qos) != (set(new.qos), new.default_qos):
+        # in one command: Slurm drops, without a word, a list that lacks the default or a default that the list lacks
+        yield from (f"QOS={','.join(sorted(new.qos))}", f"DefaultQOS={new.default_qos or -1}")
+
+
+def _access(account: Account) -> list[str]:
+    """GrpJobs holds back what waits; running jobs go on. GrpSubmitJobs takes no new ones."""
+    return [
+        f"GrpJobs={-1 if account.open and not account.held else 0}",
+        f"GrpSubmitJobs={-1 if account.open else 0}",
+    ]
 
 
 def _modifications(cluster: str, wishes: Iterable[tuple[str, Command]]) -> list[Command]:
-    groups: dict[Command, list[str]] = {}
-    for name, value in wishes:
-        groups.setdefault(value, []).append(name)
     modify = ("sacctmgr", "-i", "modify", "account", "where")
     return [
-        (*modify, f"name={','.join(part)}", f"cluster={cluster}", "set", *value)
-        for value, names in groups.items()
-        for part in _parts(names)
+        (*modify, f"name={','.join(names)}", f"cluster={cluster}", "set", *value) for value, names in grouped(wishes)
     ]
 
 
-def removals(cluster: str, members: Iterable[Member]) -> list[tuple[Command, tuple[Member, ...]]]:
-    """A command for each account, with the members that it takes away."""
-    delete = ("sacctmgr", "-i", "delete", "user")
-    return [
-        (
-            (*delete, f"name={','.join(users)}", f"account={account}", f"cluster={cluster}"),
-            tuple(Member(user, account) for user in users),
-        )
-        for account, users in _by_account(members)
-    ]
+def new_leads(accounts: Iterable[Account], except_for: Collection[Pair] = ()) -> list[Command]:
+    """Commands that make coordinators of new accounts, but for those who are one already."""
+    return _leads(
+        "add", ((one.name, [u for u in one.coordinators if (u, one.name) not in except_for]) for one in accounts)
+    )
+
+
+def leads(pairs: Sequence[Change]) -> list[Command]:
+    """Commands that make and unmake coordinators; the account's new coordinators come first."""
+    wanted = [(new.name, sorted(set(new.coordinators) - set(old.coordinators))) for old, new in pairs]
+    unwanted = [(new.name, sorted(set(old.coordinators) - set(new.coordinators))) for old, new in pairs]
+    return [*_leads("add", wanted), *_leads("delete", unwanted)]
+
+
+def _leads(verb: str, users: Iterable[tuple[str, Sequence[str]]]) -> list[Command]:
+    groups = grouped((account, tuple(theirs)) for account, theirs in users if theirs)
+    command = ("sacctmgr", "-i", verb, "coordinator")
+    return [(*command, f"account={','.join(accounts)}", f"names={','.join(theirs)}") for theirs, accounts in groups]
+
+
+def default_accounts(cluster: str, pairs: Iterable[Pair]) -> list[Command]:
+    """The account that a user's jobs get unasked."""
+    groups = grouped((user, (f"DefaultAccount={account}",)) for user, account in sorted(pairs))
+    modify = ("sacctmgr", "-i", "modify", "user", "where")
+    return [(*modify, f"name={','.join(users)}", f"cluster={cluster}", "set", *value) for value, users in groups]
+
+
+# -- members who leave
+
+
+def removals(cluster: str, members: Iterable[Member]) -> list[tuple[Command, list[Member]]]:
+    """A command for each account and partition, with the members that it takes away."""
+    return [(("sacctmgr", "-i", "delete", "user", *words), group) for words, group in _by_place(cluster, members)]
 
 
 def endings(cluster: str, members: Iterable[Member]) -> list[Command]:
     """For members whose jobs still run: no new jobs, waiting ones do not start, running ones go on."""
+    modify, none = ("sacctmgr", "-i", "modify", "user", "where"), ("set", "MaxJobs=0", "MaxSubmitJobs=0")
+    return [(*modify, *words, *none) for words, _ in _by_place(cluster, members)]
+
+
+def _by_place(cluster: str, members: Iterable[Member]) -> list[tuple[Command, list[Member]]]:
+    """The words that name the members' associations with one account in one partition, and who they are."""
+    order = sorted(members, key=lambda one: (one.account, one.partition, one.user))
     return [
-        (
-            "sacctmgr",
-            "-i",
-            "modify",
-            "user",
-            "where",
-            f"name={','.join(users)}",
-            f"account={account}",
-            f"cluster={cluster}",
-            "set",
-            "MaxJobs=0",
-            "MaxSubmitJobs=0",
-        )
-        for account, users in _by_account(members)
+        ((f"name={_users(group)}", f"account={account}", f"cluster={cluster}", f"partition={partition}"), group)
+        for (account, partition), group in grouped((one, (one.account, one.partition)) for one in order)
     ]
 
 
-def default_accounts(cluster: str, moves: dict[str, list[str]]) -> list[Command]:
-    """Another default account for those who lose theirs and keep others."""
-    return [
-        (
-            "sacctmgr",
-            "-i",
-            "modify",
-            "user",
-            "where",
-            f"name={','.join(part)}",
-            f"cluster={cluster}",
-            "set",
-            f"DefaultAccount={account}",
-        )
-        for account, users in sorted(moves.items())
-        for part in _parts(users)
-    ]
-
-
-def _by_account(members: Iterable[Member]) -> list[tuple[str, list[str]]]:
-    users: dict[str, list[str]] = {}
-    for member in sorted(members):
-        users.setdefault(member.account, []).append(member.user)
-    return [(account, part) for account, theirs in sorted(users.items()) for part in _parts(theirs)]
-
-
-def _parts(names: list[str]) -> list[list[str]]:
-    return [names[first : first + MOST_NAMES] for first in range(0, len(names), MOST_NAMES)]
-
-
-def submission(request: JobRequest, system: System, sites: Sequence[str], folder: str, output: str) -> Command:
-    """sbatch, script on standard input. What stands here wins over #SBATCH lines of the script.
-
-    Not --export=NONE: then srun inside the job finds no PATH. The environment is clean already, and --get-user-env
-    gives the job its owner's login environment; our own resource limits stay ours (--propagate). Where whole nodes are
-    charged, whole nodes are asked for. Without a wish any site will do: no free GPU waits for another.
-    """
-    nodes = nodes_needed(system, request.gpus, request.nodes)
-    size = (
-        ["--exclusive", f"--gpus-per-node={-(-request.gpus // nodes)}"]
-        if system.charge == "node"
-        else [f"--gpus={request.gpus}"]
-    )
-    partitions = [system.partitions[site][0] for site in sites if system.partitions.get(site)]
-    where = [f"--partition={','.join(dict.fromkeys(partitions))}"] if len(partitions) == len(sites) else []
-    what = ("sbatch", "--parsable", f"--account={request.account}", f"--nodes={nodes}", *size, *where)
-    how = (f"--time={-(-request.limit // 60)}", f"--chdir={folder}", f"--output={output}")
-    return (*what, *how, "--get-user-env", "--propagate=NONE")
+def _users(group: Iterable[Member]) -> str:
+    return ",".join(member.user for member in group)

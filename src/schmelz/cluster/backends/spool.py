@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +20,8 @@ from typing import Any
 
 from schmelz.cluster.backends.runner import put, sync
 from schmelz.cluster.backends.slots import Slots
-from schmelz.cluster.model import Account, ClusterError, JobRequest, JobState, Member
+from schmelz.cluster.backends.tree import Tree, tree
+from schmelz.cluster.model import ClusterError, JobRequest, JobState
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Spool:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.lock():
             if not self._accounts.exists() and not self._jobs.exists():
-                self.write_accounts({}, set())
+                self.write_tree(Tree())
             self._jobs.mkdir(mode=0o700, exist_ok=True)
 
     @contextmanager
@@ -93,16 +94,24 @@ class Spool:
         finally:
             os.close(descriptor)
 
-    def accounts(self) -> dict[str, Account]:
-        return {name: Account(name, **values) for name, values in sorted(_read(self._accounts)["accounts"].items())}
+    def tree(self) -> Tree:
+        """Accounts, members, QOS and default accounts as they stand now."""
+        content = _read(self._accounts)
+        try:
+            return tree(content)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ClusterError(f"{self._accounts}: is damaged ({error}); restore the file from a backup") from error
 
-    def members(self) -> set[Member]:
-        return {Member(user, account) for user, account in _read(self._accounts)["members"]}
+    def write_tree(self, stand: Tree) -> None:
+        put(self._accounts, json.dumps(stand.as_dict(), indent=1, sort_keys=True).encode())
 
-    def write_accounts(self, accounts: Mapping[str, Account], members: set[Member]) -> None:
-        rows = {a.name: {k: v for k, v in asdict(a).items() if k != "name"} for a in accounts.values()}
-        content = {"accounts": rows, "members": sorted([m.user, m.account] for m in members)}
-        put(self._accounts, json.dumps(content, indent=1, sort_keys=True).encode())
+    @contextmanager
+    def changing(self) -> Iterator[Tree]:
+        """The tree to be changed, written as a whole at the end; a fault leaves it as it was."""
+        with self.lock():
+            stand = self.tree()
+            yield stand
+            self.write_tree(stand)
 
     def add(self, request: JobRequest, submitted: int) -> str:
         """A new job, durable when this returns; ids only grow."""

@@ -1,18 +1,32 @@
 """Replay: a directory with a cluster's recorded answers, read as a cluster that cannot be changed.
 
-`observe.json` holds accounts, members and foreign names, `jobs.json` the jobs, `records.txt` the `sacct -P` text,
-`output/<id>.txt` what a job printed. `record` writes such a directory from any cluster. Every way to change it raises
-ClusterError; a missing file is an error too, never an empty cluster.
+`observe.json` holds accounts, members, QOS and foreign names, `jobs.json` the jobs, `rooms.json` the GPUs of each site,
+`records.txt` the `sacct -P` text, `output/<id>.txt` what a job printed. `record` writes such a directory from any
+cluster. Every way to change it raises ClusterError; a missing file is an error too, never an empty cluster.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
+from schmelz.cluster import rows
 from schmelz.cluster.backends.runner import put
-from schmelz.cluster.model import Account, Backend, ClusterError, Job, JobRequest, Member, NodeEvent, Observed, Steering
+from schmelz.cluster.model import (
+    Account,
+    Backend,
+    ClusterError,
+    Job,
+    JobRequest,
+    Member,
+    NodeEvent,
+    Observed,
+    Qos,
+    Reservation,
+    Room,
+    Steering,
+)
 
 
 class TapeCluster:
@@ -22,15 +36,9 @@ class TapeCluster:
         self._directory = directory
 
     def observe(self) -> Observed:
-        seen = self._json("observe.json")
         try:
-            return Observed(
-                seen["cluster"],
-                tuple(Account(**row) for row in seen["accounts"]),
-                tuple(Member(**row) for row in seen["members"]),
-                tuple(seen.get("foreign", ())),
-            )
-        except (KeyError, TypeError) as error:
+            return rows.observed(self._json("observe.json"))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ClusterError(f"{self._directory / 'observe.json'}: not as recorded ({error})") from error
 
     def jobs(self) -> tuple[Job, ...]:
@@ -45,7 +53,7 @@ class TapeCluster:
         path = self._directory / "output" / f"{job}.txt"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def records(self, since: int) -> bytes:
+    def records(self, since: int, jobs: Sequence[str] = ()) -> bytes:
         """The whole recording: reading a record again changes nothing."""
         return self._read("records.txt")
 
@@ -53,13 +61,28 @@ class TapeCluster:
         """None were recorded."""
         return ()
 
+    def reservations(self, since: int) -> tuple[Reservation, ...]:
+        """None were recorded."""
+        return ()
+
     def tick(self, now: int, steering: Steering) -> None:
         """Nothing happens on a tape."""
 
-    def create(self, accounts: Sequence[Account], members: Sequence[Member]) -> None:
+    def rooms(self) -> Mapping[str, Room]:
+        try:
+            return {site: Room(**row) for site, row in self._json("rooms.json").items()}
+        except (TypeError, AttributeError) as error:
+            raise ClusterError(f"{self._directory / 'rooms.json'}: not as recorded ({error})") from error
+
+    def create(self, accounts: Sequence[Account], members: Sequence[Member], qos: Sequence[Qos] = ()) -> None:
         _refuse()
 
-    def change(self, accounts: Sequence[Account]) -> None:
+    def change(
+        self, accounts: Sequence[Account], qos: Sequence[Qos] = (), defaults: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        _refuse()
+
+    def cap(self, caps: Mapping[str, int | None]) -> None:
         _refuse()
 
     def remove(self, members: Sequence[Member]) -> None:
@@ -88,7 +111,8 @@ def record(cluster: Backend, directory: Path) -> None:
     """Write what `cluster` answers now as a tape."""
     (directory / "output").mkdir(parents=True, exist_ok=True)
     jobs = cluster.jobs()
-    put(directory / "observe.json", json.dumps(asdict(cluster.observe()), indent=1).encode())
+    put(directory / "observe.json", json.dumps(rows.whole(cluster.observe()), indent=1).encode())
+    put(directory / "rooms.json", json.dumps({site: vars(one) for site, one in cluster.rooms().items()}).encode())
     put(directory / "jobs.json", json.dumps([asdict(job) for job in jobs], indent=1).encode())
     put(directory / "records.txt", cluster.records(0))
     for job in jobs:

@@ -22,6 +22,7 @@ from schmelz.portal.people.queries import roles
 from schmelz.portal.policy import version
 from schmelz.portal.projects.actions import open_project
 from schmelz.portal.projects.models import Project
+from schmelz.portal.projects.outlook import check_ceiling
 from schmelz.rules.award import check_amount, check_reason, check_signer, next_role
 from schmelz.rules.clock import due
 from schmelz.rules.lifecycle import transition
@@ -161,6 +162,7 @@ def sign(factory: Factory, code: str, person: Person, *, because: str = "", star
             turn_letters(application, pool.signers[len(signed) + 1])
             return {"role": role}
         application.decided = now()
+        _check_ceiling(factory, application, start or now())
         project = _open(factory, application, start or now())
         awarded_letter(factory, application, project)
         return {"role": role, "project": project.code, "gpu_hours": application.award_gpu_hours}
@@ -168,8 +170,15 @@ def sign(factory: Factory, code: str, person: Person, *, because: str = "", star
     return _move(factory, code, "award" if last else "countersign", person, because.strip()[:2000], write)
 
 
+def _check_ceiling(factory: Factory, application: Application, start: int) -> None:
+    if factory.category(application.category).commercial:
+        more = (application.award_gpu_hours or 0) * HOUR
+        check_ceiling(factory.system(application.system), application.pool, more, start)
+
+
 def _open(factory: Factory, application: Application, start: int) -> Project:
     assert application.award_gpu_hours is not None
+    mode, system = mode_of(factory, application.mode), factory.system(application.system)
     project = Project(
         title=application.title,
         system=application.system,
@@ -183,6 +192,8 @@ def _open(factory: Factory, application: Application, start: int) -> Project:
         grant_gpu_s=application.award_gpu_hours * HOUR,
         start=start,
         end=add_months(start, application.months, factory.zone),
+        pacing=mode.pacing or "",
+        sites=",".join([site for site in mode.sites if site in system.nodes] or mode.sites),
     )
     open_project(factory, project, application.applicant)
     record(

@@ -9,10 +9,11 @@ from schmelz.portal.calls.states import WAITING, ApplicationState
 from schmelz.portal.clock import now
 from schmelz.portal.people import queries as people
 from schmelz.portal.people.models import Person
+from schmelz.portal.projects.outlook import over_ceiling
 from schmelz.rules.award import Signature, next_role
 from schmelz.rules.eligibility import Answers, Finding, assess
 from schmelz.rules.permissions import Permission, Relation
-from schmelz.units import local_date
+from schmelz.units import HOUR, local_date
 
 
 def by_code(code: str) -> Application:
@@ -100,3 +101,11 @@ def findings(factory: Factory, application: Application) -> tuple[Finding, ...]:
     return assess(
         factory, mode_of(factory, application.mode), factory.system(application.system), answers_of(application), year
     )
+
+
+def ceiling_warning(factory: Factory, application: Application) -> str | None:
+    """Why the proposed award of a commercial project could not be signed today; None when it could."""
+    if not factory.category(application.category).commercial:
+        return None
+    more = (application.award_gpu_hours or 0) * HOUR
+    return over_ceiling(factory.system(application.system), application.pool, more, now())

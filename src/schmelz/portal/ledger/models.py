@@ -1,4 +1,9 @@
-"""The event: one row per move, append only. `hash` covers everything but the link to the person's row."""
+"""The event: one row per move, append only. `hash` covers everything but the link to the person's row.
+
+A *closing* is a month that was closed: what stands behind its *head* lies in files (docs/decisions/0010-closing.md). A
+*countersignature* is an owner's word that they hold this head. Neither is ever changed. Persons stand in them as in
+events: by a commitment, which stays, and by a link, which goes when the person does.
+"""
 
 from django.conf import settings
 from django.db import models
@@ -31,3 +36,38 @@ class Event(models.Model):
             "because": self.because,
             "data": self.data,
         }
+
+
+class Closing(models.Model):
+    """A closed month: SHA-256 of each input and of each total, the head before, the head, and who is to countersign."""
+
+    month = models.CharField(max_length=7, primary_key=True)
+    previous = models.CharField(max_length=64)
+    inputs = models.JSONField()
+    totals = models.JSONField()
+    head = models.CharField(max_length=64, unique=True)
+    signers = models.JSONField()
+    at = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["month"]
+
+    def __str__(self) -> str:
+        return self.month
+
+
+class Countersignature(models.Model):
+    """One role's signature under the head of a month, each another person's."""
+
+    closing = models.ForeignKey(Closing, on_delete=models.PROTECT, related_name="signatures")
+    role = models.CharField(max_length=81)
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    commitment = models.CharField(max_length=64)
+    at = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["closing", "at", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["closing", "role"], name="role_countersigns_once"),
+            models.UniqueConstraint(fields=["closing", "commitment"], name="person_countersigns_once"),
+        ]

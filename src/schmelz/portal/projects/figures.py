@@ -10,8 +10,9 @@ from functools import lru_cache
 
 import polars as pl
 
-from schmelz.metering import split as splitting, sums, usage as using
+from schmelz.metering import split as splitting, store, sums, usage as using
 from schmelz.metering.attribute import attribute, with_pools
+from schmelz.metering.carry import carried, window_before
 from schmelz.metering.grants import left
 from schmelz.metering.split import Split
 from schmelz.metering.supply import Outage
@@ -19,8 +20,10 @@ from schmelz.metering.usage import Balance, used_by_project
 from schmelz.policy.schema import System
 from schmelz.portal.clock import now
 from schmelz.portal.policy import factory, version
+from schmelz.portal.projects.attributes import rows as attributes
 from schmelz.portal.projects.models import Project
 from schmelz.portal.usage.queries import manifest, outages, records_directory, runs
+from schmelz.units import Period, iso
 
 Projects = tuple[tuple[str, str, int], ...]
 
@@ -40,9 +43,13 @@ def _attributed(_version: str, _files: tuple[tuple[str, str], ...], projects: Pr
     return attribute(runs(), factory(), {code: pool for code, pool, _ in projects})
 
 
-def usage(by: Sequence[str], first: date | None = None, last: date | None = None) -> pl.DataFrame:
+def usage(
+    by: Sequence[str], first: date | None = None, last: date | None = None, *, held: bool = False
+) -> pl.DataFrame:
     """GPU-seconds and started runs by the keys asked for, of the days first..last (both included)."""
-    return using.usage(_sums(version(), tuple(sorted(manifest().items())), _projects()), list(by), first, last)
+    found = _sums(version(), tuple(sorted(manifest().items())), _projects())
+    known = () if set(by).isdisjoint(using.ATTRIBUTES) else attributes()
+    return using.usage(found, list(by), first, last, attributes=known, held=held)
 
 
 @lru_cache(maxsize=2)
@@ -82,7 +89,33 @@ def _split(
         period,
         as_of,
         grants_left=left({code: grant for code, _, grant in projects}, frame, as_of),
+        carry=_carry(system, period, files, projects, away),
     )
+
+
+def _carry(
+    system: str, period: Period, files: tuple[tuple[str, str], ...], projects: Projects, away: tuple[Outage, ...]
+) -> dict[str, int]:
+    """What the window before leaves to this one, from the records of jobs that were sent by its end."""
+    before = window_before(factory(), system, period)
+    if before is None:
+        return {}
+    old = tuple(file for file in files if file[0] <= iso(before.end)[:7])
+    pools = tuple((code, pool) for code, pool, _ in projects)
+    return _carried(version(), system, period, old, pools, tuple(one for one in away if one.start < before.end))
+
+
+@lru_cache(maxsize=8)
+def _carried(
+    _version: str,
+    system: str,
+    period: Period,
+    files: tuple[tuple[str, str], ...],
+    pools: tuple[tuple[str, str], ...],
+    away: tuple[Outage, ...],
+) -> dict[str, int]:
+    frame = attribute(store.load(records_directory(), dict(files)), factory(), dict(pools))
+    return carried(factory(), system, frame, away, period)
 
 
 def balance(project: Project) -> Balance:

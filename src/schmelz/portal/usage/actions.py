@@ -11,7 +11,7 @@ from schmelz.metering.supply import Outage
 from schmelz.portal.clock import now
 from schmelz.portal.ledger.actions import record
 from schmelz.portal.people.models import Person
-from schmelz.portal.usage.models import NodeOutage, Quarantined, Reading, RecordFile
+from schmelz.portal.usage.models import NodeOutage, Quarantined, Reading, RecordFile, Watermark
 from schmelz.portal.usage.queries import manifest, records_directory
 
 KEPT_FAULTS = 1000
@@ -26,11 +26,17 @@ def keep_records(
     source: str,
     system: str,
     actor: Person | None = None,
+    bad: int | None = None,
+    ended: int | None = None,
 ) -> Reading:
     """Merge what was read into the store and commit the manifest; an unchanged second reading leaves no trace but its time.
 
-    Bad lines are kept in quarantine with their number and reason (the first thousand; the count is of all).
+    Bad lines are kept in quarantine with their number and reason (the first thousand; `bad`, the count, is of all).
+    `ended`: the latest end among all records of the cluster, where it is the cluster that was asked.
     """
+    if ended is not None:
+        Watermark.objects.update_or_create(system=system, defaults={"ended": ended})
+    bad = len(faults) if bad is None else bad
     before = manifest()
     merged = store.merge(records_directory(), before, runs)
     reading = Reading(
@@ -40,7 +46,7 @@ def keep_records(
         lines=lines,
         added=merged.added,
         replaced=merged.replaced,
-        quarantined=len(faults),
+        quarantined=bad,
     )
     if merged.manifest == before and (not faults or _seen(reading, faults)):
         _still_so(reading)
@@ -65,10 +71,10 @@ def keep_records(
             "records.read",
             f"system:{system}",
             actor,
-            source=source[:200],
+            source=source.rpartition("/")[2][:200],  # a path may name a person, and the chain forgets nothing
             added=merged.added,
             replaced=merged.replaced,
-            quarantined=len(faults),
+            quarantined=bad,
             files={m: merged.manifest[m] for m in sorted(merged.manifest) if before.get(m) != merged.manifest[m]},
         )
     return reading
@@ -95,7 +101,7 @@ def _seen(reading: Reading, faults: Sequence[Fault]) -> bool:
 
 
 def _kept(fault: Fault) -> tuple[int, str, str]:
-    return fault.line, fault.reason, fault.text[:2000]
+    return fault.line, fault.reason[:300].replace("\0", "�"), fault.text[:2000].replace("\0", "�")
 
 
 @transaction.atomic
@@ -115,6 +121,31 @@ def keep_outages(outages: Iterable[tuple[Outage, str]]) -> int:
             row.save(update_fields=["end"])
             new = True
         changed += new
+    return changed
+
+
+@transaction.atomic
+def keep_reservations(system: str, found: Iterable[tuple[Outage, str]], since: int) -> int:
+    """Keep reservations, with their names, as the cluster tells them now: what it tells otherwise than before is put right.
+
+    Those that were there at `since` or later, and are not told any more, never began. The number of rows that changed.
+    """
+    told = {(outage.node, outage.kind, outage.start, name[:200]): outage for outage, name in found}
+    rows = NodeOutage.objects.filter(system=system).exclude(reservation="").exclude(end__lt=since)
+    known = {(row.node, row.kind, row.start, row.reservation): row for row in rows}
+    gone = [row.pk for key, row in known.items() if key not in told]
+    NodeOutage.objects.filter(pk__in=gone).delete()
+    changed = len(gone)
+    for key, outage in sorted(told.items()):
+        values = {"end": outage.end, "pool": outage.pool or ""}
+        row = known.get(key)
+        if row is None or (row.end, row.pool) != (outage.end, values["pool"]):
+            node, kind, start, name = key
+            NodeOutage.objects.update_or_create(
+                system=system, node=node, kind=kind, start=start, reservation=name,
+                defaults={**values, "reason": f"reservation {name}"[:200]},
+            )  # fmt: skip
+            changed += 1
     return changed
 
 

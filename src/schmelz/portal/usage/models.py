@@ -1,4 +1,4 @@
-"""What was read from the cluster: record files by month, readings, quarantined lines, node outages.
+"""What was read from the cluster: record files by month, readings and how far they go, quarantined lines, node outages.
 
 Job records themselves lie in Parquet files under the data directory (`records/`); a RecordFile row is the manifest that
 makes one of them count. A file is written aside, synced and renamed before its row is committed, so a crash between any
@@ -33,6 +33,17 @@ class Reading(models.Model):
         ordering = ["-at", "-id"]
 
 
+class Watermark(models.Model):
+    """How far the cluster's own records of a system are known: the latest end among all that were read from it.
+
+    Slurm hands its records to the data base in the order of time, so what comes later ends later, but for an overlap. It is
+    committed with the records it speaks of.
+    """
+
+    system = models.CharField(max_length=40, primary_key=True)
+    ended = models.BigIntegerField()
+
+
 class Quarantined(models.Model):
     """A line that could not be read: kept as it was, with its number and the reason."""
 
@@ -46,7 +57,10 @@ class Quarantined(models.Model):
 
 
 class NodeOutage(models.Model):
-    """A node that was away: down, drained, in maintenance or reserved, from `start` until `end` (empty: still)."""
+    """A node that was away: down, drained, in maintenance or reserved, from `start` until `end` (empty: still).
+
+    `pool`: for whom it is reserved; `reservation`: the name of the cluster's reservation that says so, which may change it.
+    """
 
     system = models.CharField(max_length=40)
     node = models.CharField(max_length=80)
@@ -54,7 +68,11 @@ class NodeOutage(models.Model):
     start = models.BigIntegerField()
     end = models.BigIntegerField(null=True)
     reason = models.CharField(max_length=200, blank=True)
+    pool = models.CharField(max_length=40, blank=True)
+    reservation = models.CharField(max_length=200, blank=True)
 
     class Meta:
         ordering = ["system", "node", "start", "kind"]
-        constraints = [models.UniqueConstraint(fields=["system", "node", "kind", "start"], name="outage_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["system", "node", "kind", "start", "reservation"], name="outage_once_each")
+        ]

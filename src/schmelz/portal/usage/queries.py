@@ -7,7 +7,7 @@ from django.conf import settings
 
 from schmelz.metering import store
 from schmelz.metering.supply import Outage
-from schmelz.portal.usage.models import NodeOutage, Quarantined, Reading, RecordFile
+from schmelz.portal.usage.models import NodeOutage, Quarantined, Reading, RecordFile, Watermark
 
 
 def records_directory() -> Path:
@@ -25,8 +25,22 @@ def manifest() -> dict[str, str]:
 
 
 def outages(system: str) -> list[Outage]:
-    rows = NodeOutage.objects.filter(system=system).values_list("system", "node", "kind", "start", "end")
-    return [Outage(*row) for row in rows]  # type: ignore[arg-type]  # kinds are written by keep_outages alone
+    rows = NodeOutage.objects.filter(system=system).values_list("system", "node", "kind", "start", "end", "pool")
+    return [
+        Outage(where, node, kind, start, end, pool or None)  # type: ignore[arg-type]  # the actions write kinds
+        for where, node, kind, start, end, pool in rows
+    ]
+
+
+def open_runs(cluster: str) -> pl.DataFrame:
+    """The runs of a cluster that may still change, as they were last read."""
+    found = store.open_runs(records_directory(), manifest())
+    return found.filter(pl.col("cluster") == cluster)
+
+
+def watermark(system: str) -> int:
+    """The latest end among the records that were read from the cluster itself; 0 when none were."""
+    return Watermark.objects.filter(system=system).values_list("ended", flat=True).first() or 0
 
 
 def last_reading() -> Reading | None:
@@ -35,3 +49,9 @@ def last_reading() -> Reading | None:
 
 def quarantined(limit: int = 100) -> list[Quarantined]:
     return list(Quarantined.objects.select_related("reading").order_by("-reading__at", "line")[:limit])
+
+
+def read_until(system: str, moment: int) -> int | None:
+    """Up to when the records of a system are known, `moment` at most; None where nothing was read."""
+    newest = Reading.objects.filter(system=system).values_list("at", flat=True).first()
+    return None if newest is None else min(newest, moment)

@@ -17,6 +17,7 @@ from schmelz.portal.clock import now
 from schmelz.portal.people.models import Person
 from schmelz.portal.policy import factory
 from schmelz.portal.projects.models import Project
+from schmelz.portal.projects.queries import waiting_amendments
 from schmelz.portal.projects.states import ProjectState
 from schmelz.rules.eligibility import verdict
 from schmelz.rules.permissions import Permission, Relation
@@ -38,9 +39,14 @@ class Effect:
 @needs(Permission.DECISION_SIGN, rows=True)
 def inbox(request: HttpRequest) -> HttpResponse:
     policy, moment = factory(), now()
-    rows = [row_of(policy, application, moment) for application in waiting_for(policy, signed_in(request))]
+    person = signed_in(request)
+    rows = [row_of(policy, application, moment) for application in waiting_for(policy, person)]
     overdue = sum(1 for row in rows if row.days_left is not None and row.days_left < 0)
-    return render(request, "web/inbox.html", {"rows": rows, "overdue": overdue})
+    amendments = waiting_amendments(policy, person)
+    count = len(rows) + len(amendments)
+    return render(
+        request, "web/inbox.html", {"rows": rows, "overdue": overdue, "amendments": amendments, "count": count}
+    )
 
 
 @needs(Permission.APPLICATION_READ, the_application)

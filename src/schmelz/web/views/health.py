@@ -1,4 +1,4 @@
-"""Health: four lights, each with its age: records read, the cluster answers, letters waiting, lines in quarantine."""
+"""Health: lights, each with its age: records read, the cluster answers, drift, letters waiting, lines in quarantine."""
 
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from schmelz.faults import Refused
 from schmelz.operate import cluster, notify
 from schmelz.policy.schema import System
 from schmelz.portal.clock import now
+from schmelz.portal.clusters.choices import comparison
 from schmelz.portal.people.models import Letter
 from schmelz.portal.usage.models import Quarantined
 from schmelz.portal.usage.queries import last_reading, quarantined
@@ -33,7 +34,8 @@ class Light:
 
 @needs(Permission.PLAN_READ)
 def page(request: HttpRequest) -> HttpResponse:
-    lights = [_records(), *(_cluster(system) for system in cluster.running_systems()), _letters(), _quarantine()]
+    running = cluster.running_systems()
+    lights = [_records(), *map(_cluster, running), *map(_drift, running), _letters(), _quarantine()]
     return render(
         request,
         "web/health.html",
@@ -70,6 +72,18 @@ def _cluster(system: System) -> Light:
     return Light(
         name, "ok", f"It answers: {counted(ours, 'open account')} of ours, {len(seen.foreign)} without our mark.", now()
     )
+
+
+def _drift(system: System) -> Light:
+    name, last = f"Drift on {system.title}", comparison(system)
+    if last is None:
+        return Light(name, "warn", "It was not looked for yet.", remedy="`schmelz up` looks every few minutes.")
+    if now() - last.at > HOUR:
+        return Light(name, "warn", "It was not looked for lately.", last.at, "Does `schmelz up` run?")
+    if not last.by_hand:
+        return Light(name, "ok", "Nothing was changed by hand.", last.at)
+    said = f"{counted(len(last.by_hand), 'change')} by hand on the cluster."
+    return Light(name, "warn", said, last.at, "The page Drift shows them, with a choice for each.")
 
 
 def _letters() -> Light:

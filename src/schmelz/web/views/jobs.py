@@ -1,18 +1,17 @@
-"""Jobs: where they are and why, each in a sentence; submitting one; what one printed."""
+"""Jobs: where they are and why, each in a sentence; what one printed."""
 
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import get_args
 from zoneinfo import ZoneInfo
 
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 
+from schmelz.cluster.desired import borrow
 from schmelz.cluster.model import Job, JobState
-from schmelz.faults import BadInput, Refused
 from schmelz.operate import cluster
-from schmelz.policy.schema import Factory, System
+from schmelz.policy.schema import Factory
 from schmelz.portal.clock import now
 from schmelz.portal.people.models import Person
 from schmelz.portal.policy import factory
@@ -20,11 +19,10 @@ from schmelz.portal.projects.models import Project
 from schmelz.portal.projects.queries import visible_to
 from schmelz.portal.projects.states import ProjectState
 from schmelz.rules.permissions import Permission
-from schmelz.units import HOUR, iso
-from schmelz.web.answers import Faults, number_in, number_or_none, placed
-from schmelz.web.guard import needs, signed_in, the_project
+from schmelz.units import iso
+from schmelz.web.guard import needs, signed_in
 from schmelz.web.listing import as_csv, of_rows, wants_csv
-from schmelz.web.words import MINUTE, clock_time, counted, distance, span
+from schmelz.web.words import clock_time, counted, distance, span
 
 LIGHTS: dict[str, str] = {
     "PENDING": "",
@@ -44,8 +42,6 @@ STATES: dict[str, str] = {
     "CANCELLED": "cancelled",
     "NODE_FAIL": "node failed",
 }
-LONGEST_SCRIPT = 256 * 1024
-SCRIPT = '#!/bin/sh\necho "hello from $(hostname)"\nsleep 20\necho done\n'
 
 
 @dataclass(frozen=True)
@@ -189,88 +185,7 @@ def one(request: HttpRequest, job: str) -> HttpResponse:
             "title": title or "",
             "output": cluster.job_output(person, job),
             "section": "jobs",
+            "borrowed": found.qos in {borrow(pool.account) for system in policy.systems for pool in system.pools},
             "over": found.state not in ("PENDING", "RUNNING"),
         },
-    )
-
-
-@needs(Permission.JOB_SUBMIT, the_project)
-def submit(request: HttpRequest, project: Project) -> HttpResponse:
-    system = factory().system(project.system)
-    if request.method != "POST":
-        return _form(request, project, system, Faults())
-    try:
-        job = _send(request, signed_in(request), project, system)
-    except BadInput as error:
-        return _form(request, project, system, placed(error))
-    except Refused as error:  # on the form itself, so that the script is not lost
-        return _form(request, project, system, Faults((str(error),)), 403)
-    messages.success(request, f"Job {job} was submitted.")
-    return redirect("job", job=job)
-
-
-def _send(request: HttpRequest, person: Person, project: Project, system: System) -> str:
-    form = request.POST
-    faults: list[str] = []
-    sizes: dict[str, int | None] = {}
-    for key, most in (("gpus", 10**6), ("nodes", 10**6), ("hours", 10**5), ("minutes", 59)):
-        try:
-            sizes[key] = (number_in if key == "gpus" else number_or_none)(
-                form, key, 1 if key in ("gpus", "nodes") else 0, most
-            )
-        except BadInput as error:
-            faults += error.faults
-    script, site = form.get("script", "").replace("\r\n", "\n"), form.get("site") or None
-    faults += _unusable(script, site, system)
-    if faults:
-        raise BadInput(faults)
-    limit = (sizes["hours"] or 0) * HOUR + (sizes["minutes"] or 0) * MINUTE
-    return cluster.submit_job(
-        person,
-        project.code,
-        script=script,
-        gpus=sizes["gpus"] or 0,
-        nodes=sizes["nodes"],
-        limit=limit or None,
-        site=site,
-    )
-
-
-def _unusable(script: str, site: str | None, system: System) -> list[str]:
-    """What no cluster would take."""
-    faults = []
-    if not script.strip():
-        faults.append("script: is empty; write what is to run, beginning with #!/bin/sh")
-    if len(script.encode("utf-8", "surrogatepass")) > LONGEST_SCRIPT or "\x00" in script:
-        faults.append(f"script: must be text of at most {LONGEST_SCRIPT // 1024} KiB")
-    if site is not None and site not in system.nodes:
-        faults.append(f"site: {site[:40]!r} is not a site of {system.title}; one of: {', '.join(system.nodes)}")
-    return faults
-
-
-def _form(request: HttpRequest, project: Project, system: System, faults: Faults, status: int = 400) -> HttpResponse:
-    default = system.cluster.default_time
-    start = {
-        "script": SCRIPT,
-        "gpus": "1",
-        "nodes": "",
-        "hours": default // HOUR,
-        "minutes": default % HOUR // MINUTE,
-        "site": "",
-    }
-    said = {key: request.POST.get(key, "") for key in start} if request.method == "POST" else start
-    return render(
-        request,
-        "web/submit.html",
-        {
-            "project": project,
-            "system": system,
-            "said": said,
-            "faults": faults,
-            "section": "jobs",
-            "sites": [s for s in factory().sites if s.id in system.nodes],
-            "longest": system.cluster.max_time,
-            "awarded": project.state == ProjectState.AWARDED,
-        },
-        status=status if faults else 200,
     )

@@ -11,13 +11,19 @@ from schmelz.faults import BadInput
 from schmelz.metering.usage import Balance, used_by_project
 from schmelz.policy.schema import Factory, System
 from schmelz.portal.clock import now
+from schmelz.portal.ledger.models import Event
+from schmelz.portal.people.models import Person
 from schmelz.portal.people.queries import by_handle
 from schmelz.portal.policy import factory
 from schmelz.portal.projects import actions, figures
-from schmelz.portal.projects.models import Project
-from schmelz.portal.projects.queries import relations, visible_to
+from schmelz.portal.projects.models import Amendment, Project
+from schmelz.portal.projects.paces import month_so_far
+from schmelz.portal.projects.queries import amends, open_amendment, pool_of, signed, visible_to
 from schmelz.portal.projects.states import ProjectState
-from schmelz.rules.permissions import Permission, may
+from schmelz.portal.projects.stories import suspension
+from schmelz.portal.usage.queries import read_until
+from schmelz.rules.award import next_role
+from schmelz.rules.permissions import Permission, Relation, may
 from schmelz.rules.texts import english
 from schmelz.units import DAY, PPM
 from schmelz.web.answers import Faults, placed
@@ -55,9 +61,26 @@ class Pace:
     gpus: str
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where a project stands: over, held until its start, suspended (by which event), with which open amendment; and what
+    the person who looks at it may do."""
+
+    over: bool
+    held: bool
+    suspended: Event | None
+    amendment: Amendment | None
+    waits_for: str | None
+    may_decide: bool
+    may_suspend: bool
+    may_invite: bool
+    may_submit: bool
+
+
 def _row(system: System, project: Project, used: int) -> Row:
     pool, state = system.pool(project.pool), ProjectState(project.state)
-    return Row(project, pool.title, pool.tint, state.label, LIGHTS[state], used, project.grant_gpu_s - used)
+    label, light = ("suspended", "stop") if project.suspended else (state.label, LIGHTS[state])
+    return Row(project, pool.title, pool.tint, label, light, used, project.grant_gpu_s - used)
 
 
 @needs(Permission.PROJECT_READ, rows=True)
@@ -102,7 +125,7 @@ def every(request: HttpRequest) -> HttpResponse:
 
 @needs(Permission.PROJECT_READ, the_project)
 def one(request: HttpRequest, project: Project) -> HttpResponse:
-    return _page(request, project, Faults())
+    return page(request, project, Faults())
 
 
 @needs(Permission.PROJECT_INVITE, the_project)
@@ -114,16 +137,16 @@ def add_member(request: HttpRequest, project: Project) -> HttpResponse:
             raise BadInput("handle: is empty; write the handle of the person")
         person = by_handle(handle[:40])
     except BadInput as error:
-        return _page(request, project, placed(error))
+        return page(request, project, placed(error))
     actions.add_member(factory(), project, person, actor=signed_in(request))
     messages.success(request, f"{person.name} is a member of {project.code}, on the cluster with the next plan.")
     return redirect("project", code=project.code)
 
 
-def _page(request: HttpRequest, project: Project, faults: Faults) -> HttpResponse:
+def page(request: HttpRequest, project: Project, faults: Faults, form: str = "members") -> HttpResponse:
+    """The project's page; with faults it shows them at the form that was sent."""
     policy, person = factory(), signed_in(request)
     system, balance = policy.system(project.system), figures.balance(project)
-    related = relations(policy, person, project)
     row = _row(system, project, balance.settled + balance.running)
     return render(
         request,
@@ -133,20 +156,39 @@ def _page(request: HttpRequest, project: Project, faults: Faults) -> HttpRespons
             "row": row,
             "system": system,
             "balance": balance,
+            "records": read_until(project.system, balance.as_of),
             "bar": _bar(project, balance, row.tint),
             "mode": mode_title(policy, project.mode),
             "category": _category(policy, project),
             "pace": pace(project, balance),
+            "month": month_so_far(system, project, balance),
+            "standing": standing(policy, person, project),
             "members": project.memberships.select_related("person"),
             "faults": faults,
-            "handle": request.POST.get("handle", ""),
-            "may_invite": may(Permission.PROJECT_INVITE, related),
-            "may_submit": may(Permission.JOB_SUBMIT, related),
+            "form": form,
+            "said": {key: request.POST.get(key, "") for key in ("handle", "gpu_hours", "because")},
             "runs": system.cluster.backend != "none",
-            "awarded": project.state == ProjectState.AWARDED,
             "section": "projects",
         },
         status=400 if faults else 200,
+    )
+
+
+def standing(policy: Factory, person: Person, project: Project) -> Standing:
+    """What is decided about a project, and what this person may do about it."""
+    amendment = open_amendment(project)
+    related, moment = amends(policy, person, project, amendment), now()
+    over = moment >= project.end or project.state == ProjectState.ENDED
+    return Standing(
+        over=over,
+        held=moment < project.start,
+        suspended=suspension(project) if project.suspended else None,
+        amendment=amendment,
+        waits_for=next_role(pool_of(policy, project), signed(amendment)) if amendment else None,
+        may_decide=not over and Relation.MEMBER not in related and may(Permission.GRANT_SIGN, related),
+        may_suspend=not over and may(Permission.PROJECT_SUSPEND, related),
+        may_invite=may(Permission.PROJECT_INVITE, related),
+        may_submit=not over and not project.suspended and may(Permission.JOB_SUBMIT, related),
     )
 
 

@@ -1,0 +1,276 @@
+"""The contended hour in minutes: two pools on a real Slurm of 32 pretended GPUs, steered in three ways, against the rule.
+
+`static`: each pool's cap is its share, nothing moves. `priority`: no caps, the priority of the leader's QOS is raised.
+`caps`: `schmelz steer` in a process of its own, under a signed mandate. The same jobs (1 to 4 GPUs, 6 to 12 seconds, by
+two Unix users) in four scenes: one pool alone; both, even; both, one leads; the leader's queue is gone. One run of each
+way: sizes, not statistics. Give the names of the ways to run only some.
+"""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean
+
+sys.path.pop(0)  # this folder: the lab is the package `cluster` of the tests
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from cluster.lab import Lab, Settings
+from cluster.lab_conf import refusals
+
+NODES, GPUS = 4, 32
+EU, LU = "eurohpc-own", "luxembourg-own"
+SHARE, FLOOR = GPUS // 2, GPUS // 4
+SECONDS = {"alone": 40, "even": 60, "leads": 100, "gone": 30}
+Sample = tuple[float, int, int]
+
+
+@dataclass
+class Way:
+    """What one way of steering came to: samples (time, GPUs of eurohpc, GPUs of luxembourg) of each scene."""
+
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+    moves: int = 0
+
+    def since(self, scene: str, reached: Callable[[int, int], bool]) -> float | None:
+        """Seconds from the scene's begin until it was so."""
+        rows = self.samples[scene]
+        return next((at - rows[0][0] for at, eu, lu in rows if reached(eu, lu)), None)
+
+    def longest(self, scene: str, held: Callable[[int, int], bool], after: float) -> float:
+        """The longest stretch of seconds in which it was so."""
+        rows, stretch, most = self.samples[scene], 0.0, 0.0
+        for (before, _, _), (at, eu, lu) in pairwise(rows):
+            stretch = stretch + at - before if held(eu, lu) and at - rows[0][0] >= after else 0.0
+            most = max(most, stretch)
+        return most
+
+    def average(self, scene: str, what: Callable[[int, int], float], after: float) -> float:
+        rows = self.samples[scene]
+        return mean(what(eu, lu) for at, eu, lu in rows if at - rows[0][0] >= after)
+
+
+def main() -> None:
+    why = "; ".join(refusals(Settings(Path("/tmp/schmelz-bench-probe"))))
+    if os.getuid() != 0:
+        why = "; ".join(filter(None, ("only root can start a lab", why)))
+    if why:
+        print(f"THE FIGURES OF A REAL SLURM ARE MISSING: {why}")
+        return
+    names = [name for name in WAYS if name in (sys.argv[1:] or WAYS)]
+    show({name: run(name) for name in names})
+
+
+def run(name: str) -> Way:
+    """One way in a lab and a portal of its own, in a process of its own."""
+    if multiprocess := os.fork():
+        os.waitpid(multiprocess, 0)
+    else:
+        with lab() as one:
+            kept = tell(name, one)
+        (Path(tempfile.gettempdir()) / f"schmelz-bench-{name}").write_text(repr((kept.samples, kept.moves)))
+        os._exit(0)
+    path = Path(tempfile.gettempdir()) / f"schmelz-bench-{name}"
+    samples, moves = eval(path.read_text())  # our own numbers
+    path.unlink()
+    return Way(samples, moves)
+
+
+def tell(name: str, one: Lab) -> Way:
+    """The four scenes."""
+    contest, way = stage(one), Way()
+    chance = random.Random(7)
+
+    def more(pool: str, jobs: int) -> None:
+        for _ in range(jobs // 10):
+            contest.submit(pool, [chance.choice((1, 1, 2, 4)) for _ in range(10)], chance.randint(6, 12), limit=1)
+
+    with metering(contest), WAYS[name](contest) as change:
+        more("eurohpc", 260)
+        watch(contest, way, "alone", lambda: None)
+        more("national", 260)
+        watch(contest, way, "even", lambda: more("eurohpc", 60))
+        contest.ahead("national", 1000)
+        change("national")
+        watch(contest, way, "leads", lambda: (more("eurohpc", 160), more("national", 220)))
+        contest.lab.run("scancel", "--state=PENDING", f"--user={contest.users['national']}")
+        change("eurohpc")
+        watch(contest, way, "gone", lambda: None)
+    from schmelz.portal.clusters.models import Move
+
+    way.moves = Move.objects.count()
+    if os.environ.get("STORY"):
+        for move in reversed(Move.objects.all()):
+            print(time.strftime("%H:%M:%S", time.gmtime(move.at)), move.after, move.because)
+    return way
+
+
+def watch(contest, way: Way, scene: str, begin: Callable[[], object]) -> None:
+    """Look every half second; `begin` runs beside, so that the queue is fed while we look."""
+    feeding = threading.Thread(target=begin)
+    feeding.start()
+    rows = way.samples[scene] = []
+    end = time.monotonic() + SECONDS[scene]
+    while time.monotonic() < end:
+        use = contest.use()
+        rows.append((round(time.monotonic(), 2), use.get(EU, 0), use.get(LU, 0)))
+        if os.environ.get("STORY") and len(rows) % 4 == 0:
+            print(scene, use, contest.caps(), flush=True)
+        time.sleep(0.5)
+    feeding.join()
+
+
+# -- the ways
+
+
+@contextmanager
+def static(contest) -> Iterator[Callable[[str], None]]:
+    yield lambda leader: None
+
+
+@contextmanager
+def priority(contest) -> Iterator[Callable[[str], None]]:
+    """No caps; a new priority for the leader acts at Slurm's own tick, once a minute."""
+
+    def change(leader: str) -> None:
+        first, other = (LU, EU) if leader == "national" else (EU, LU)
+        contest.lab.run("sacctmgr", "-i", "modify", "qos", "where", f"name={first}", "set", "Priority=1000")
+        contest.lab.run("sacctmgr", "-i", "modify", "qos", "where", f"name={other}", "set", "Priority=500")
+
+    contest.lab.run("sacctmgr", "-i", "modify", "qos", "where", f"name={EU},{LU}", "set", "GrpTRES=gres/gpu=-1")
+    yield change
+
+
+@contextmanager
+def caps(contest) -> Iterator[Callable[[str], None]]:
+    """`schmelz steer` as it is run in earnest; killed at the end, after which nothing may change."""
+    contest.mandate()
+    command = [sys.executable, "-m", "schmelz.cli", "steer"]
+    quiet = None if os.environ.get("STORY") else subprocess.DEVNULL
+    steering = subprocess.Popen(command, stdout=quiet, stderr=quiet)
+    yield lambda leader: None
+    steering.kill()
+    steering.wait()
+    before, waiting = contest.caps(), contest.use().get(f"{EU} waits", 0)
+    time.sleep(12)
+    after = contest.use().get(f"{EU} waits", 0)
+    print(
+        f"steering killed (-9): caps before {before}, 12 s later {contest.caps()}; GPUs that wait {waiting} -> {after}"
+    )
+
+
+WAYS = {"static": static, "priority": priority, "caps": caps}
+
+
+# -- the ground
+
+
+@contextmanager
+def lab() -> Iterator[Lab]:
+    place = Path(tempfile.mkdtemp(prefix="schmelz-bench-"))
+    place.chmod(0o755)
+    tag = place.name.rpartition("-")[2].lower()
+    one = Lab(Settings(place / "lab", nodes=NODES, users=(f"anna-{tag}", f"bruno-{tag}")))
+    try:
+        one.start()
+        yield one
+    finally:
+        one.clean()
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def stage(one: Lab):  # a Contest; its module needs Django to be set up first
+    place = one.settings.directory.parent
+    os.environ |= one.env() | {
+        "SCHMELZ_DATA": str(place / "data"),
+        "SCHMELZ_FACTORY": str(place / "factory.toml"),
+        "DJANGO_SETTINGS_MODULE": "schmelz.portal.settings",
+        "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
+    }
+    from cluster.lab_files import factory_toml
+
+    (place / "factory.toml").write_text(factory_toml(one.settings))
+    from schmelz.cli import ready
+
+    ready.portal()
+    from cluster.contest import policy, stage as set_up
+
+    (place / "factory.toml").write_text(policy(one))
+    return set_up(one, ready.factory())
+
+
+@contextmanager
+def metering(contest) -> Iterator[None]:
+    """Job records are read every five seconds."""
+    from schmelz.operate import meter
+
+    over = threading.Event()
+
+    def read() -> None:
+        while not over.wait(5):
+            meter.read_cluster(contest.system)
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    try:
+        yield
+    finally:
+        over.set()
+        reading.join()
+
+
+# -- the table
+
+
+def show(ways: dict[str, Way]) -> None:
+    print(f"{'':62}{'rule':>8}" + "".join(f"{name:>12}" for name in ways))
+    for words, rule, figure in ROWS:
+        print(f"{words:62}{rule:>8}" + "".join(f"{figure(way):>12}" for way in ways.values()))
+
+
+def seconds(value: float | None) -> str:
+    return "never" if value is None else f"{value:.1f} s"
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.0f} %"
+
+
+ROWS: tuple[tuple[str, str, Callable[[Way], str]], ...] = (
+    ("alone: until more than the share is used", "0 s",
+     lambda way: seconds(way.since("alone", lambda eu, lu: eu > SHARE))),
+    ("alone: GPUs in use (from 10 s on)", "100 %",
+     lambda way: percent(way.average("alone", lambda eu, lu: eu / GPUS, 10))),
+    ("even: until the newcomer has 45 % of the GPUs", "a job",
+     lambda way: seconds(way.since("even", lambda eu, lu: lu >= 0.45 * GPUS))),
+    ("even: part of the newcomer (from 25 s on)", "50 %",
+     lambda way: percent(way.average("even", lambda eu, lu: lu / max(1, eu + lu), 25))),
+    ("even: GPUs in use (from 25 s on)", "100 %",
+     lambda way: percent(way.average("even", lambda eu, lu: (eu + lu) / GPUS, 25))),
+    ("one leads: until it has 70 % of the GPUs", "a job",
+     lambda way: seconds(way.since("leads", lambda eu, lu: lu >= 0.70 * GPUS))),
+    ("one leads: its part (from 25 s on)", "75 %",
+     lambda way: percent(way.average("leads", lambda eu, lu: lu / max(1, eu + lu), 25))),
+    ("one leads: the other's part of the machine, on average", "25 %",
+     lambda way: percent(way.average("leads", lambda eu, lu: eu / GPUS, 25))),
+    ("one leads: longest time that the other is under its floor", "a job",
+     lambda way: seconds(way.longest("leads", lambda eu, lu: eu < FLOOR, 0))),
+    ("one leads: GPUs in use (from 25 s on)", "100 %",
+     lambda way: percent(way.average("leads", lambda eu, lu: (eu + lu) / GPUS, 25))),
+    ("queue of the leader gone: until the other has 90 %", "a job",
+     lambda way: seconds(way.since("gone", lambda eu, lu: eu >= 0.9 * GPUS))),
+    ("moves", "", lambda way: str(way.moves)),
+)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Avoidable idle: by hand, and against a replay that asks the rule anew at every change and counts every second."""
+
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import make
+from metering.test_split import job, waiting
+from schmelz.metering import avoidable as module
+from schmelz.metering.attribute import attribute
+from schmelz.metering.avoidable import Avoidable, avoidable
+from schmelz.metering.supply import Outage
+from schmelz.rules.queue import Running, State, Waiting, next_starts
+from schmelz.units import PPM, Period
+
+END, CYCLE = 100, 10
+EVERYWHERE = {"partition": "any"}
+
+
+def of(*rows: dict[str, Any], outages: tuple[Outage, ...] = (), charge: str = "gpu", **more: Any) -> int:
+    factory = make.factory(charge=charge, sharing={"cycle": CYCLE})
+    found = avoidable(
+        factory.systems[0],
+        factory.zone,
+        attribute(make.runs(*({"elapsed": END, **row} for row in rows)), factory, {}),
+        outages,
+        Period(0, END),
+        window_s=END,
+        **more,
+    )
+    assert found.seen_ppm == PPM
+    return found.gpu_s
+
+
+def test_idle_that_the_rule_would_fill_counts_after_one_cycle() -> None:
+    assert of(waiting("national", 4)) == 4 * (END - CYCLE)
+    assert of(waiting("national", 4, since=85)) == 4 * (15 - CYCLE)
+    assert of(waiting("national", 4, since=90)) == 0, "exactly one cycle"
+
+
+def test_what_starts_within_a_cycle_was_no_fault() -> None:
+    rows = [job("national", 4, n + CYCLE, 5, eligible=n, nodes="n01") for n in range(0, 80, 20)]
+    assert of(*rows) == 0
+
+
+def test_only_what_fits_the_free_gpus_of_a_site_counts() -> None:
+    busy = (job("eurohpc", 6, nodes="n[01-02]", limit_s=END), job("eurohpc", 8, nodes="s[01-02]", limit_s=END))
+    assert of(*busy, waiting("national", 4)) == 0
+    assert of(*busy, waiting("national", 2)) == 2 * 90
+    assert of(*busy, waiting("national", 2, partition="gpu-south")) == 0, "it asked for the other site"
+    assert of(*busy, waiting("national", 2, **EVERYWHERE)) == 2 * 90
+
+
+def test_a_gap_kept_for_a_large_job_is_not_avoidable() -> None:
+    """The large job waits for what ends at 50; a small one with a long limit would delay it, a short one would not."""
+    busy = job("eurohpc", 4, 0, 50, nodes="n01", limit_s=50)
+    large = waiting("national", 8, limit_s=100)
+    assert of(busy, large, waiting("eurohpc", 4, since=1, limit_s=100)) == 8 * (50 - CYCLE)
+    assert of(busy, large, waiting("eurohpc", 4, since=1, limit_s=40)) == 4 * (99 - CYCLE) + 4 * (50 - CYCLE)
+
+
+def test_gpus_that_are_away_or_reserved_are_not_idle() -> None:
+    away = tuple(Outage(make.SYSTEM, node, "down", 0, None) for node in ("n01", "n02"))
+    assert of(waiting("national", 4), outages=away) == 0
+    kept = tuple(Outage(make.SYSTEM, node, "reserved", 0, None) for node in ("n01", "n02"))
+    assert of(waiting("national", 4), outages=kept) == 0
+
+
+def test_who_could_not_start_is_nobodys_fault() -> None:
+    assert of(waiting("national", 4), spent=frozenset({"national-1"})) == 0
+    assert of(waiting("nobody", 4)) == 0
+    assert of(waiting("national", 4, eligible=None), waiting("national", 4, state="CANCELLED")) == 0
+    both = job("national", 8, 60, 10, eligible=0, nodes="n01,s01")
+    assert of(both) == 0, "a job over two sites is none that the rule would start"
+
+
+def test_whole_nodes_are_asked_for_where_they_are_charged() -> None:
+    rows = (job("national", 1, 60, 10, eligible=0, nodes="n01"),)
+    assert of(*rows) == 50
+    assert of(*rows, charge="node") == 4 * 50
+
+
+def test_a_level_that_falls_and_rises_counts_for_what_stayed() -> None:
+    rows = (waiting("national", 2), job("national", 4, 50, 50, eligible=20, nodes="n01"))
+    assert of(*rows) == 2 * 90 + 4 * (30 - CYCLE)
+
+
+def test_where_there_are_too_many_states_some_hours_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    factory = make.factory(sharing={"cycle": CYCLE})
+    rows = [job("eurohpc", 1, 60 * n, 30, nodes="n01") for n in range(600)]
+    frame = attribute(make.runs(*rows, waiting("national", 4)), factory, {})
+
+    def look() -> Avoidable:
+        span = Period(0, 36_000)
+        return avoidable(factory.systems[0], factory.zone, frame, (), span, window_s=36_000)
+
+    whole = look()
+    assert whole == Avoidable(4 * (36_000 - CYCLE), PPM)
+    monkeypatch.setattr(module, "STATES", 300)
+    some = look()
+    assert 0 < some.seen_ppm <= PPM // 4
+    assert some.gpu_s <= whole.gpu_s * some.seen_ppm // PPM
+
+
+moments = st.integers(-30, 110)
+
+
+@st.composite
+def rows_of(draw: st.DrawFn) -> dict[str, Any]:
+    pool, at = draw(st.sampled_from(("eurohpc", "national"))), draw(moments)
+    gpus, limit = draw(st.integers(1, 8)), draw(st.sampled_from((5, 30, None)))
+    site = draw(st.sampled_from(("north", "south")))
+    if draw(st.booleans()):
+        return waiting(pool, gpus, since=at, limit_s=limit, partition=draw(st.sampled_from((f"gpu-{site}", "any"))))
+    more = {"limit_s": limit, "eligible": at - draw(st.integers(0, 60)), "nodes": f"{site[0]}[01-02]"}
+    return job(pool, gpus, at, draw(st.integers(1, 80)), **more)
+
+
+def replay(rows: list[dict[str, Any]]) -> int | None:
+    """The same, asking anew at every change and then counting seconds; None where records claim too much."""
+    long = 172_800
+    ends = {
+        t for r in rows for t in (r["eligible"], r["start"], r["start"] and r["start"] + r["elapsed"]) if t is not None
+    }
+    times = sorted({0, END} | {t for t in ends if 0 < t < END})
+    filled: list[int] = []
+    owed = dict.fromkeys(("eurohpc", "national"), Fraction(0))
+    for t, after in pairwise(times):
+        running = [r for r in rows if r["start"] is not None and r["start"] <= t < r["start"] + r["elapsed"]]
+        asks = [r for r in rows if r["eligible"] <= t and (r["start"] is None or t < r["start"])]
+        site = {
+            id(r): "north"
+            if r.get("nodes", r.get("partition"))[0] in "n" or "north" in r.get("partition", "")
+            else "south"
+            for r in rows
+        }
+        free = {s: 8 - sum(r["gpus"] for r in running if site[id(r)] == s) for s in ("north", "south")}
+        if min(free.values()) < 0:
+            return None
+        order = sorted(asks, key=lambda r: (r["eligible"], r["submit"], r["job"]))
+        queue = tuple(
+            Waiting(
+                r["job"], r["account"][:-2], r["gpus"], r["limit_s"] or long,
+                ("north", "south") if r.get("partition") == "any" else (site[id(r)],),
+            )
+            for r in order
+        )  # fmt: skip
+        busy = tuple(
+            Running(r["job"], r["account"][:-2], r["gpus"], site[id(r)], r["start"] + (r["limit_s"] or long))
+            for r in running
+        )
+        state = State(t, 16, free, queue, busy, {p: int(d // 1) for p, d in owed.items()}, 16 * END * 1000 // 10**6, 25)
+        sizes = {r["job"]: r["gpus"] for r in rows}
+        filled += [sum(sizes[start.job] for start in next_starts(state))] * (after - t)
+        for pool in owed:
+            owed[pool] += (8 - sum(r["gpus"] for r in running if r["account"] == f"{pool}-1")) * (after - t)
+    return sum(min(filled[t - CYCLE : t + 1]) for t in range(CYCLE, END))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(rows_of(), max_size=8))
+def test_it_is_what_a_slow_replay_counts(rows: list[dict[str, Any]]) -> None:
+    full = [
+        {**row, "job": f"{n:02}", "submit": row["eligible"] if "eligible" in row else row["start"]}
+        for n, row in enumerate(rows)
+    ]
+    expected = replay(full)
+    if expected is not None:
+        assert of(*full) == expected
