@@ -34,7 +34,7 @@ test: install packages ## set up everything the tests need and run all of them
 
 test-postgres: install packages ## the suites that use the database, on a PostgreSQL of their own
 	$(BIN)/python tests/postgres/server.py $(BIN)/python -m pytest -n 2 -m "not cluster and not journey and not slow" \
-	  tests/portal tests/operate tests/cli tests/web
+	  tests/portal tests/operate tests/cli tests/web tests/postgres
 
 quick: install ## the default suite: no browser, no Slurm
 	$(BIN)/python -m pytest -n 2 -m "not cluster and not journey and not slow"

@@ -12,6 +12,7 @@ from paper import text_of
 from portal import award
 from schmelz.faults import BadInput, Refused
 from schmelz.metering.statement import Column, Statement, Table
+from schmelz.operate import pool_statements
 from schmelz.operate.annual import annual, check_report
 from schmelz.operate.closing import close, countersign
 from schmelz.operate.forms import in_form
@@ -139,6 +140,15 @@ def test_the_owners_sign_what_the_split_says(cast, project) -> None:
     assert rows(found, "months")[-1][2] == mine.used_gpu_s
     supply = rows(found, "supply")
     assert [sum(column) for column in list(zip(*supply[:-1], strict=True))[1:]] == list(supply[-1][1:])  # type: ignore[arg-type]
+
+
+def test_the_gauge_stands_there_while_the_window_lasts(cast, project, monkeypatch) -> None:
+    pools = [p.id for p in cast.system.pools if p.commercial_ceiling_percent is not None]
+    monkeypatch.setattr(pool_statements, "now", lambda: LATER + 1)  # the second in which the page was asked for passes
+    for window, lasts in (("2026-Q4", True), ("2026-Q3", False)):
+        for pool in pools:
+            lines = [row[0] for row in rows(of_pool(cast.system, pool, window), "commercial")]
+            assert ("gauge" in lines) == lasts, (window, lines)
 
 
 def test_a_line_is_signed_when_every_month_is(cast, project) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import example, given, settings, strategies as st
 
 from schmelz.rules.queue import Running, State, Waiting, next_starts
-from schmelz.rules.steering import Facts, Range, decide, share_caps
+from schmelz.rules.steering import Facts, Range, decide, share_caps, starts_now
 from schmelz.units import HOUR
 
 WIDE = Range(25, 100, 240, 240)
@@ -94,6 +94,13 @@ def test_no_gpu_idles_that_the_rule_would_use() -> None:
     decision = decide(found, WIDE)
     assert (decision.verdict, decision.caps["b"]) == ("move", 16)
     assert "b may use 16, as nobody ahead of it can use them now" in decision.because
+
+
+def test_free_gpus_are_first_for_the_pool_below_its_part() -> None:
+    """Both are even and the older jobs are those of the pool that has its share already."""
+    found = facts(*MANY_A, *MANY_B, a=8, b=4)
+    assert (caps(found), decide(found, WIDE).verdict) == ((8, 8), "stay")
+    assert caps(facts(*MANY_A, *jobs("b", 1), a=8, b=4)) == (11, 8), "what is left is for the other"
 
 
 def test_a_job_that_only_fits_in_parts_keeps_nobody_waiting() -> None:
@@ -187,9 +194,9 @@ def test_what_holds_always(case: tuple[Facts, Range]) -> None:
     for pool, cap in decision.caps.items():
         assert cap * 100 >= found.state.floor_percent * up, "the floor"
         assert lowest <= cap <= max(lowest, highest), "the range"
-        sizes = {job.job: job.gpus for job in found.state.waiting if job.pool == pool}
-        starting = sum(sizes.get(start.job, 0) for start in next_starts(found.state))
+        starting = starts_now(found).get(pool, 0)
         assert not starting or cap >= min(highest, found.own.get(pool, 0) + starting), "the starts of the rule"
+    assert bool(starts_now(found)) == bool(next_starts(found.state)), "another order, but never nothing"
     if decision.verdict == "move":
         assert mandate.moves_left > 0 and any(decision.caps[pool] != found.caps[pool] for pool in found.weights)
         again = decide(replace(found, caps=decision.caps), mandate)

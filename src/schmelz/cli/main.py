@@ -67,6 +67,7 @@ for room in (
     steering,
     jobs,
     figures,
+    reconcile,
     statements,
     closings,
     proofs,

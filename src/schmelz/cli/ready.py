@@ -4,6 +4,7 @@ import fcntl
 import os
 import pwd
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,8 @@ def _schema_version() -> str:
     names = sorted(
         str(p.relative_to(Path(room.__file__).parent)) for p in Path(room.__file__).parent.glob("*/migrations/0*.py")
     )
-    return "\n".join([os.environ.get("SCHMELZ_DATABASE", "sqlite"), *names])
+    database = sha256(os.environ.get("SCHMELZ_DATABASE", "sqlite").encode()).hexdigest()  # it may hold a password
+    return "\n".join([database, *names])
 
 
 def factory() -> "Factory":

@@ -82,7 +82,7 @@ def _lengths(found: pl.DataFrame) -> list[int]:
 def _breaches(system: System, pool: Pool, frame: pl.DataFrame, runs: pl.DataFrame, span: Period) -> list[int]:
     """The lengths of the stretches under the floor that lasted longer than any job that ran when they began."""
     under = pl.col(f"use:{pool.id}") * 100 < system.sharing.floor_percent * pl.col("capacity")
-    length, cycle = pl.col("stop") - pl.col("begin"), system.sharing.cycle
+    length, cycle = pl.col("stop") - pl.col("begin") + 1, system.sharing.cycle
     found = stretches(frame, _waits(pool) & under, span.end).filter(length > cycle)
     running = runs.filter(pl.col("start").is_not_null() & (pl.col("gpus") > 0) & (found.height > 0))
     limits = _longest_limits(found["begin"], running, system.cluster.max_time)

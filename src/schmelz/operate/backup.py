@@ -54,8 +54,8 @@ def back_up(to: Path) -> Kept:
     if path.exists():
         raise BadInput(f"{path}: exists; give a new file, or a directory")
     try:
-        with _aside(path.parent) as aside:
-            snapshot, sources = _copied(aside)
+        with _aside(_data()) as held, _aside(path.parent) as aside:
+            snapshot, sources = _copied(held)
             written = aside / path.name
             manifest = _write(written, snapshot, sources)
             written.rename(path)
@@ -88,22 +88,16 @@ def _hold_named(held: Path, snapshot: dumps.Snapshot) -> None:
 
 
 def _hold(names: Iterable[str], held: Path) -> None:
-    """Links to record files, or copies where a file system has none."""
     for name in names:
-        place = held / name
-        if place.exists():
-            continue
-        try:
-            place.hardlink_to(_data() / "records" / name)
-        except FileNotFoundError:
-            raise
-        except OSError:
-            shutil.copyfile(_data() / "records" / name, place)
+        if not (held / name).exists():
+            (held / name).hardlink_to(_data() / "records" / name)
 
 
 def _others(snapshot: dumps.Snapshot) -> dict[str, Path]:
     """Frozen months, journals, the secret key, the policy file."""
     data = _data()
+    if lost := [month for month in snapshot.closed if not (data / "closed" / month).is_dir()]:
+        raise BadInput(f"{data}/closed/{lost[0]}: is missing; restore it from the last backup")
     every = [path for month in snapshot.closed for path in (data / "closed" / month).rglob("*") if path.is_file()]
     every += [*data.glob("cluster/*/journal/*.jsonl"), data / "secret.key"]
     return {**{str(path.relative_to(data)): path for path in every}, "factory.toml": Path(settings.FACTORY)}

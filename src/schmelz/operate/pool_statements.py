@@ -40,7 +40,8 @@ def of_pool(system: System, pool_id: str, quarter: str) -> Statement:
     pool = next((one for one in system.pools if one.id == pool_id), None)
     if pool is None:
         raise BadInput(f"pool: {pool_id!r} is not known; one of: {', '.join(p.id for p in system.pools)}")
-    policy, found = factory(), split(system, quarter)
+    policy, moment = factory(), now()
+    found = split(system, quarter, moment)
     return Statement(
         "pool",
         f"statement-{system.id}-{pool.id}-{found.window}",
@@ -52,7 +53,7 @@ def of_pool(system: System, pool_id: str, quarter: str) -> Statement:
             _pools(system, found),
             _months(pool, found),
             _use(policy, system, pool, found),
-            *_commercial(system, pool, found),
+            *_commercial(system, pool, found, found.as_of == moment),
         ),
         tuple(signatures(policy, {f"{day.day:%Y-%m}" for day in found.days})),
     )
@@ -133,7 +134,7 @@ def _use(policy: Factory, system: System, pool: Pool, found: Split) -> Table:
     return Table("sites", f"{pool.title} by site", columns, (*rows, total(rows, columns)), note, sums=True, exact=True)
 
 
-def _commercial(system: System, pool: Pool, found: Split) -> Iterator[Table]:
+def _commercial(system: System, pool: Pool, found: Split, lasts: bool) -> Iterator[Table]:
     """The commercial use of the year by the end of the window, held GPUs included, where the pool has a ceiling."""
     percent = pool.commercial_ceiling_percent
     if percent is None or not found.days:
@@ -154,7 +155,7 @@ def _commercial(system: System, pool: Pool, found: Split) -> Iterator[Table]:
     ]
     part = f"{used * 100 / share:.2f} % of the share" if share else "nothing was delivered"
     note = f"{part[0].upper()}{part[1:]}, year {last.year}."
-    if found.period.end == found.as_of == now():
+    if lasts:
         rows += _ahead(system, pool)
         note += " The gauge is used and committed against the share of the whole year."
     columns = (Column("what", "what"), Column("gpu_s", "GPU-time", "gpu"))

@@ -103,7 +103,7 @@ class _Pass:
         kept = self.kept
         if kept is None or site != kept.site:
             return False
-        return self.state.now + job.limit > kept.time and job.gpus > kept.extra
+        return delays(self.state.now + job.limit, job.gpus, kept.time, kept.extra)
 
     def start(self, job: Waiting, site: str) -> None:
         ends = self.state.now + job.limit
@@ -113,6 +113,11 @@ class _Pass:
         self.ends.append((ends, site, job.gpus))
         if self.kept and site == self.kept.site and ends > self.kept.time:
             self.kept = Reservation(site, self.kept.time, self.kept.extra - job.gpus)
+
+
+def delays(ends: int, gpus: int, kept_time: int, kept_extra: int) -> bool:
+    """Whether a job that ends then, on so many GPUs of the reservation's site, would delay the reservation."""
+    return ends > kept_time and gpus > kept_extra
 
 
 def next_starts(state: State) -> tuple[Start, ...]:

@@ -3,10 +3,10 @@
 A pool's *cap* is what it would get if it asked for everything, given what the others ask for now: in the order of the
 ranks (`shares`) each pool takes what it asks for, pools of one rank by weight, and the floors of waiting pools further
 down are left for them; below its floor a pool's first job goes first, however large. So a pool that nobody contends
-with may use everything. No cap is below what `next_starts` would
-start now on top of what runs, so no GPU idles that the rule would use. All lies inside the mandate's *range*, per cent of
-the GPUs that are up. A *move* is made when it changes what can start: the last quarter of an hour's moves is kept for
-what cannot wait, an idle GPU or a pool under its floor. Source: the definitions page; docs/decisions/0009-steering.md.
+with may use everything. No cap is below what runs and what `next_starts` would start now, those below their part first,
+so no GPU idles that the rule would use. All lies inside the mandate's *range*, per cent of the GPUs that are up. A *move*
+is made when it changes what can start: the last quarter of an hour's moves is kept for what cannot wait, an idle GPU or a
+pool under its floor. Source: the definitions page; docs/decisions/0009-steering.md.
 """
 
 from collections.abc import Iterable, Mapping
@@ -59,7 +59,7 @@ class Decision:
 
 def decide(facts: Facts, mandate: Range) -> Decision:
     """What to do now, and why in plain words. The same facts give the same answer; after the move it is `stay`."""
-    starts = _starts(facts)
+    starts = starts_now(facts)
     caps = targets(facts, mandate, starts)
     because = _reason(facts, mandate, caps, starts)
     urgent = _blocks_a_start(facts, caps, starts) or _breaks_a_floor(facts, caps)
@@ -150,12 +150,17 @@ def _ranks(facts: Facts) -> dict[str, int]:
     return ranks(deficits, facts.state.dead_band)
 
 
-def _starts(facts: Facts) -> dict[str, int]:
-    """GPUs that the rule would give to each pool now."""
-    waiting = tuple(job for job in facts.state.waiting if job.job not in facts.stuck)
-    sizes = {job.job: job for job in waiting}
+def starts_now(facts: Facts) -> dict[str, int]:
+    """GPUs that the rule would give to each pool now: first to the one that is furthest below its part.
+
+    In another order another job gets the reservation; where that would start nothing, the order of the deficits decides.
+    """
+    state = replace(facts.state, waiting=tuple(job for job in facts.state.waiting if job.job not in facts.stuck))
+    room = {pool: _part(facts, pool) - facts.own.get(pool, 0) for pool in facts.weights}
+    started = next_starts(replace(state, deficits=room, dead_band=0)) or next_starts(state)
+    sizes = {job.job: job for job in state.waiting}
     found: dict[str, int] = {}
-    for start in next_starts(replace(facts.state, waiting=waiting)):
+    for start in started:
         job = sizes[start.job]
         found[job.pool] = found.get(job.pool, 0) + job.gpus
     return found

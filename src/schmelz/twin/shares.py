@@ -10,6 +10,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from schmelz.policy.schema import System
+from schmelz.rules.shares import deficit
 from schmelz.units import Period, day_start, local_date
 
 MONTHS = {"year": 12, "quarter": 3, "month": 1}
@@ -52,7 +53,9 @@ class Shares:
     def deficits(self) -> dict[str, int]:
         """Each pool's deficit, times the sum of the weights."""
         whole = sum(self._weights.values())
-        return {pool: weight * self._delivered - whole * self._used[pool] for pool, weight in self._weights.items()}
+        return {
+            pool: deficit(weight, whole, self._delivered, self._used[pool]) for pool, weight in self._weights.items()
+        }
 
     def whole_window(self, gpus: int) -> int:
         """All that `gpus` GPUs could deliver in the window, in the same measure."""
