@@ -85,6 +85,8 @@ def test_a_pool_that_has_all_of_its_share_can_not_lose_it() -> None:
         (claim(10**9, start=290), 16 * 10),
         (claim(10**9, start=300), 0),
         (claim(10**9, end=100), 0),
+        (claim(10**9, end=50), 0),
+        (claim(10**9, start=350), 0),
         (claim(900, pool="eurohpc"), 0),
     ],
 )

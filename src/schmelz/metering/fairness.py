@@ -82,11 +82,16 @@ def _lengths(found: pl.DataFrame) -> list[int]:
 def _breaches(system: System, pool: Pool, frame: pl.DataFrame, runs: pl.DataFrame, span: Period) -> list[int]:
     """The lengths of the stretches under the floor that lasted longer than any job that ran when they began."""
     under = pl.col(f"use:{pool.id}") * 100 < system.sharing.floor_percent * pl.col("capacity")
-    length, cycle = pl.col("stop") - pl.col("begin") + 1, system.sharing.cycle
-    found = stretches(frame, _waits(pool) & under, span.end).filter(length > cycle)
-    running = runs.filter(pl.col("start").is_not_null() & (pl.col("gpus") > 0) & (found.height > 0))
-    limits = _longest_limits(found["begin"], running, system.cluster.max_time)
-    return _lengths(found.filter(length > limits))
+    length, unknown = pl.col("stop") - pl.col("begin"), system.cluster.max_time
+    found = stretches(frame, _waits(pool) & under, span.end).filter(length > system.sharing.cycle)
+    busy = pl.sum_horizontal(f"used@{site}" for site in system.nodes) > 0
+    quiet = found.join(frame.select(begin="t", busy=busy), on="begin", how="left", maintain_order="left")
+    running = runs.filter(pl.col("start").is_not_null() & (pl.col("gpus") > 0))
+    shortest = running.select(pl.col("limit_s").fill_null(unknown).min()).item() or 0
+    found = quiet.filter((length > shortest) | ~pl.col("busy"))  # for most this settles it
+    if found.is_empty():
+        return []
+    return _lengths(found.filter(length > _longest_limits(found["begin"], running, unknown)))
 
 
 def _longest_limits(moments: pl.Series, running: pl.DataFrame, unknown: int) -> pl.Series:

@@ -25,7 +25,8 @@ def flows(frame: pl.DataFrame, weights: Mapping[str, int], carry: Mapping[str, i
         *(_before(balance[pool] * pl.col("dt"), carry.get(pool, 0) * whole).alias(f"deficit:{pool}") for pool in pools),
     )
     frame = frame.with_columns(over=_sum("over", pools), under=_sum("under", pools))
-    frame = frame.with_columns(_cut(pools)).with_columns(over=pl.min_horizontal("over", "under"))
+    if frame.select((pl.col("over") > pl.col("under")).any()).item():
+        frame = frame.with_columns(_cut(pools)).with_columns(over=pl.min_horizontal("over", "under"))
     frame = frame.with_columns(
         pl.min_horizontal(pl.col(f"over:{pool}") * pl.col("dt"), pl.max_horizontal(0, f"deficit:{pool}")).alias(
             f"returned:{pool}"
