@@ -15,7 +15,7 @@ from schmelz.portal.ledger.models import Event
 from schmelz.portal.people.models import Function, Letter, Person
 from schmelz.portal.projects.models import Membership, Project
 from schmelz.portal.usage.actions import keep_records
-from schmelz.portal.usage.models import Quarantined
+from schmelz.portal.usage.models import Quarantined, Reading
 from schmelz.portal.usage.queries import manifest, records_directory, runs
 from schmelz.proof.chain import broken
 from schmelz.proof.export import export
@@ -56,7 +56,7 @@ def everything() -> str:
 
 
 def test_nothing_names_them_any_more(cast, project, tmp_path) -> None:
-    Quarantined.objects.create(reading_id=1, line=3, reason="bad 'bruno'", text="7|bruno|brunoise|x")
+    Quarantined.objects.create(reading=Reading.objects.first(), line=3, reason="bad 'bruno'", text="7|bruno|brunoise|x")
     Letter.objects.create(person=cast.anna, subject="About Bruno", body="Bruno joined", about="x", written=1)
     salt, pk = cast.bruno.salt, cast.bruno.pk
     before = gather()
