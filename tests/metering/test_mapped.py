@@ -99,7 +99,10 @@ def test_a_bad_line_is_set_aside_with_its_number_and_reason(line: str, reason: s
     [
         (("gpu=x",), "--map gpu=x: 'gpu' is not one of job, submit,"),
         (("gpus=cards",), r"line 1: has no column 'cards' \(for gpus\); its columns are job_id, submit_s"),
-        (("job=job_id,submit=submit_s",), "nothing says which column is account, elapsed or end; write --map account=C"),
+        (
+            ("job=job_id,submit=submit_s",),
+            "nothing says which column is account, elapsed or end; write --map account=C",
+        ),
         (("job",), "--map: 'job' is no NAME=COLUMN"),
     ],
 )
@@ -131,7 +134,7 @@ def test_a_cut_or_damaged_packing_is_one_clear_line() -> None:
     packed = gzip.compress(PHILLY.encode() * 50)
     spoilt = packed[:40] + bytes(byte ^ 0x55 for byte in packed[40:60]) + packed[60:]
     for text in (packed[:-20], spoilt):
-        with pytest.raises(RecordError, match="the gzip packing is damaged or cut off .*; nothing was kept"):
+        with pytest.raises(RecordError, match=r"the gzip packing is damaged or cut off .*; nothing was kept"):
             read(text, MAP, zero="5")
 
 

@@ -97,6 +97,9 @@ def test_a_waiting_job_and_one_cancelled_before_its_start() -> None:
     assert (waiting["start"], waiting["end"], waiting["held_s"], waiting["nodes"]) == (None, None, 0, "")
     gone = row(State="CANCELLED by 1000", Start="None", Elapsed="00:00:00", AllocTRES="", Eligible="Unknown")
     assert (gone["start"], gone["eligible"], gone["state"], gone["held_s"]) == (None, None, "CANCELLED", 0)
+    slurms = row(State="CANCELLED by 0", Elapsed="00:00:00", AllocTRES="", End="2026-03-01T12:00:00")
+    assert (slurms["start"], slurms["elapsed"]) == (None, 0), "Slurm writes the end for the start of what never began"
+    assert row(Elapsed="00:00:00", AllocTRES="cpu=1")["start"] == NOON
 
 
 @pytest.mark.parametrize(

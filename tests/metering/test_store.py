@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 import make
 from schmelz.metering.runs import RecordError, latest
-from schmelz.metering.store import Merge, load, merge, sweep
+from schmelz.metering.store import Merge, load, merge, open_runs, sweep
 
 MARCH, APRIL = 1_772_366_400, 1_775_044_800
 
@@ -92,3 +92,14 @@ def test_batches_give_the_same_files(
     parts = merge(other, merge(other, {}, make.runs(*rows[:cut])).manifest, make.runs(*rows[cut:]))
     assert parts.manifest == whole.manifest
     assert load(other, parts.manifest).sort("job", "submit").equals(latest([make.runs(*rows)]).sort("job", "submit"))
+
+
+def test_open_runs_are_those_that_may_still_change(tmp_path: Path) -> None:
+    runs = make.runs(
+        {"job": "1", "submit": MARCH, "state": "RUNNING"}, {"job": "2", "submit": APRIL, "state": "PENDING"}
+    )
+    first = merge(tmp_path, {}, runs)
+    assert open_runs(tmp_path, first.manifest)["job"].to_list() == ["1", "2"]
+    second = merge(tmp_path, first.manifest, make.runs({"job": "1", "submit": MARCH}, {"job": "3", "submit": MARCH}))
+    assert open_runs(tmp_path, second.manifest)["job"].to_list() == ["2"]
+    assert open_runs(tmp_path, {}).is_empty()

@@ -13,10 +13,12 @@ HEAD = "; Version: 2.2\n;  UnixStartTime: 1000000\n;\n"
 #            job submit wait run procs cpu mem asked limit mem status user group app queue part prev think
 DONE = "  1    10      5  60    4  -1  -1     8   600  -1      1    7     3  -1     2    1   -1    -1"
 
+NAMES = ("job", "submit", "wait", "run", "procs", "cpu", "mem", "asked", "limit", "rmem", "status", "user", "group", "app",
+         "queue", "part", "prev", "think")  # fmt: skip
+
 
 def line(**fields: int) -> str:
-    names = "job submit wait run procs cpu mem asked limit rmem status user group app queue part prev think".split()
-    return " ".join(str({**dict(zip(names, DONE.split(), strict=True)), **fields}[name]) for name in names)
+    return " ".join(str({**dict(zip(NAMES, DONE.split(), strict=True)), **fields}[name]) for name in NAMES)
 
 
 def read(*lines: str, head: str = HEAD, size: int = 10**6, **how: object) -> Reading:

@@ -196,7 +196,7 @@ def test_what_holds_always(case: tuple[Facts, Range]) -> None:
         assert lowest <= cap <= max(lowest, highest), "the range"
         starting = starts_now(found).get(pool, 0)
         assert not starting or cap >= min(highest, found.own.get(pool, 0) + starting), "the starts of the rule"
-    assert bool(starts_now(found)) == bool(next_starts(found.state)), "another order, but never nothing"
+    assert starts_now(found) or not next_starts(found.state), "another order, but never nothing"
     if decision.verdict == "move":
         assert mandate.moves_left > 0 and any(decision.caps[pool] != found.caps[pool] for pool in found.weights)
         again = decide(replace(found, caps=decision.caps), mandate)

@@ -62,8 +62,8 @@ def compare(
         if user:
             theirs[account] = theirs.get(account, 0) + gpu_s
     lines = [_line(name, theirs[name], known.get(name, {})) for name in sorted(theirs) if theirs[name] or name in known]
-    root = sum(gpu_s for account, user, gpu_s in rows if account == ROOT and not user)
-    idle = root - sum(theirs.values())
+    whole = [gpu_s for account, user, gpu_s in rows if account == ROOT and not user]
+    idle = sum(whole) - sum(theirs.values()) if whole else 0
     return (*lines, *([Line(IDLE, 0, idle, {RESERVED: idle} if idle > 0 else {})] if idle else []))
 
 

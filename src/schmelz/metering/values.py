@@ -139,10 +139,13 @@ def _outside(name: str, most: int) -> pl.Expr:
 
 def runs(read: pl.DataFrame, system: str, cluster: str) -> pl.DataFrame:
     held = pl.when(pl.col("end").is_null()).then(pl.col("elapsed")).otherwise(pl.col("end") - pl.col("start"))
+    # a job that goes before it ever had resources gets the time of its end as its start from Slurm
+    never = (pl.col("AllocTRES") == "") & (pl.col("elapsed") == 0)
     named = pl.when(pl.col("cluster") == "").then(pl.lit(cluster)).otherwise(pl.col("cluster"))
     return read.with_columns(
         pl.lit(system).alias("system"),
         named.alias("cluster"),
-        pl.when(pl.col("start").is_null()).then(0).otherwise(held).alias("held_s"),
+        pl.when(pl.col("start").is_null() | never).then(0).otherwise(held).alias("held_s"),
+        pl.when(never).then(None).otherwise(pl.col("start")).alias("start"),
         pl.when(is_open()).then(None).otherwise(pl.col("end")).alias("end"),
     ).select(pl.col(name).cast(dtype) for name, dtype in RUN_SCHEMA.items())
