@@ -5,6 +5,7 @@ PORT   ?= 8000
 CLUSTER ?=
 BIN    := .venv/bin
 .DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -30,7 +31,7 @@ run: install ## serve a populated factory on 127.0.0.1:8000 (PORT=..., DATA=...)
 test: install packages ## set up everything the tests need and run all of them
 	$(BIN)/python -m pytest -n 2 -m "not cluster and not journey and not slow"
 	$(BIN)/python -m pytest -m "cluster or journey or slow"
-	$(MAKE) --no-print-directory test-postgres
+	$(MAKE) test-postgres
 
 test-postgres: install packages ## the suites that use the database, on a PostgreSQL of their own
 	$(BIN)/python tests/postgres/server.py $(BIN)/python -m pytest -n 2 -m "not cluster and not journey and not slow" \

@@ -19,6 +19,7 @@ from schmelz.metering.runs import RUN_SCHEMA, RecordError
 from schmelz.metering.values import JOB, REQUIRED, TIMES, faults, first, runs, values, wrong
 
 SHOWN = 500
+PACKED = (b"\x1f", b"x", b"(")  # polars unpacks a text that begins like gzip, zlib or zstd; a record is none of these
 PART_BYTES = 64 * 2**20
 
 
@@ -131,6 +132,8 @@ def clean_table(source: bytes, columns: Sequence[str], number: int, separator: s
         return pl.DataFrame(schema={"line": pl.Int64(), **schema})
     if b"\0" in source or b"\r" in source:
         return None
+    ahead = int(source.startswith(PACKED))  # lines put before it, and taken away again
+    source = separator.encode() * (len(columns) - 1) + b"\n" + source if ahead else source
     try:
         table = pl.read_csv(
             source,
@@ -148,7 +151,7 @@ def clean_table(source: bytes, columns: Sequence[str], number: int, separator: s
     # no line has more fields than columns, and one with fewer ends in an empty field: then the separators are counted
     if (table[columns[-1]] == "").any() and source.count(separator.encode()) != table.height * (len(columns) - 1):
         return None
-    return table.with_columns(pl.col("line").cast(pl.Int64))
+    return table.slice(ahead).with_columns(pl.col("line").cast(pl.Int64) - ahead)
 
 
 def _sieve(source: bytes, columns: Sequence[str], first: int) -> tuple[list[bytes], list[int], list[Fault]]:
