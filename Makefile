@@ -37,8 +37,8 @@ test-postgres: install packages ## the suites that use the database, on a Postgr
 	$(BIN)/python tests/postgres/server.py $(BIN)/python -m pytest -n 2 -m "not cluster and not journey and not slow" \
 	  tests/portal tests/operate tests/cli tests/web tests/postgres
 
-quick: install ## the default suite: no browser, no Slurm
-	$(BIN)/python -m pytest -n 2 -m "not cluster and not journey and not slow"
+quick: install ## the default suite, quickly: each test on one of the factories, fewer examples; no browser, no Slurm
+	$(BIN)/python -m pytest --quick -n 2 -m "not cluster and not journey and not slow"
 
 packages: ## Debian packages for the tests with a real Slurm and a real browser
 	@sh tests/packages.sh
