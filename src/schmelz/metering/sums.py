@@ -14,8 +14,10 @@ from pathlib import Path
 import polars as pl
 
 from schmelz.metering import store
-from schmelz.metering.attribute import Places, places, with_places
+from schmelz.metering.attribute import with_places
 from schmelz.metering.pieces import pieces
+from schmelz.metering.places import Places, places
+from schmelz.metering.usage import grouped
 from schmelz.policy.schema import Factory
 
 FORMAT = 1
@@ -41,7 +43,7 @@ def sums(runs: pl.DataFrame, factory: Factory, index: Mapping[str, Places] | Non
 
 def added(frame: pl.DataFrame) -> pl.DataFrame:
     """Rows with the same keys as one row, sorted."""
-    return frame.group_by(KEYS).agg(pl.col(FIGURES).sum()).select(list(SUM_SCHEMA)).sort(KEYS)
+    return grouped(frame, KEYS, [pl.col(FIGURES).sum()]).select(list(SUM_SCHEMA))
 
 
 def load(directory: Path, manifest: Mapping[str, str], factory: Factory) -> pl.DataFrame:
