@@ -158,9 +158,11 @@ def sweep(directory: Path, manifest: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _by_month(runs: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
-    month = pl.from_epoch("submit", time_unit="s").dt.strftime("%Y-%m").alias("month")
-    parts = runs.with_columns(month).partition_by("month", as_dict=True, include_key=False)
-    return sorted(((str(key[0]), part) for key, part in parts.items()), key=lambda pair: pair[0])
+    day = pl.from_epoch("submit", time_unit="s")
+    parts = runs.with_columns((day.dt.year() * 12 + day.dt.month() - 1).alias("month")).partition_by(
+        "month", as_dict=True, include_key=False
+    )
+    return [(f"{key[0] // 12:04}-{key[0] % 12 + 1:02}", part) for key, part in sorted(parts.items())]
 
 
 def _read(path: Path, month: str) -> pl.DataFrame:
