@@ -52,10 +52,11 @@ class Places:
 
     def of(self, texts: pl.DataFrame) -> pl.DataFrame:
         """The rows of PLACE_SCHEMA for distinct combinations of nodes and partition, each with its code."""
-        news = texts.join(self._known, on=LISTS, how="anti")
+        known = self._known  # several threads may come: what one of them adds another may lose, and looks up again
+        news = texts.join(known, on=LISTS, how="anti")
         if news.height:
-            self._known = pl.concat([self._known, *self._looked_up(news.select(LISTS))])
-        return texts.join(self._known, on=LISTS, maintain_order="left_right").select(list(PLACE_SCHEMA))
+            self._known = known = pl.concat([known, *self._looked_up(news.select(LISTS))])
+        return texts.join(known, on=LISTS, maintain_order="left_right").select(list(PLACE_SCHEMA))
 
     def _looked_up(self, news: pl.DataFrame) -> Iterator[pl.DataFrame]:
         per_node = self.system.gpus_per_node if self.system.charge == "node" else 0

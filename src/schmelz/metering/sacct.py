@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 import polars as pl
 
+from schmelz.metering.ahead import in_order
 from schmelz.metering.runs import RUN_SCHEMA, RecordError
 from schmelz.metering.values import JOB, REQUIRED, TIMES, faults, first, runs, values, wrong
 
@@ -54,12 +55,15 @@ def read(source: bytes, *, system: str, cluster: str) -> Reading:
 def parts(source: BinaryIO, *, system: str, cluster: str, size: int = PART_BYTES) -> Iterator[Reading]:
     """The same, part by part in the order of the text, so that a text of any length needs the memory of one part."""
     columns = _header(source.readline())
-    for block, number in blocks(source, 2, size):
-        table, bad = _table(block, columns, number)
+
+    def part(block: tuple[bytes, int]) -> Reading:
+        table, bad = _table(block[0], columns, block[1])
         table = _without_headers(table, columns)
         lines = table.height + len(bad)
         steps = table[first(JOB, columns)].str.contains(".", literal=True)
-        yield finished(table.filter(~steps) if steps.any() else table, bad, lines, system, cluster)
+        return finished(table.filter(~steps) if steps.any() else table, bad, lines, system, cluster)
+
+    yield from in_order(part, blocks(source, 2, size))
 
 
 def blocks(source: BinaryIO, number: int, size: int = PART_BYTES) -> Iterator[tuple[bytes, int]]:

@@ -8,7 +8,7 @@ years. Whose account it was is asked later, because projects come and go. Intege
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -48,15 +48,28 @@ def added(frame: pl.DataFrame) -> pl.DataFrame:
 
 def load(directory: Path, manifest: Mapping[str, str], factory: Factory) -> pl.DataFrame:
     """The sums of all runs that the manifest names; a day appears once for each month in which its jobs were sent."""
-    rules, index, frames = _rules(factory), places(factory), [pl.DataFrame(schema=SUM_SCHEMA)]
+    keep, frames = keeper(directory, factory), [pl.DataFrame(schema=SUM_SCHEMA)]
+    rules = _rules(factory)
     for month, file in sorted(manifest.items()):
-        path = directory / "sums" / f"{Path(file).stem}-{rules}.parquet"
-        found = _kept(path)
-        if found is None:
-            found = sums(store.load(directory, manifest, [month]), factory, index)
-            store.put(path, found)
-        frames.append(found)
+        found = _kept(_path(directory, file, rules))
+        frames.append(keep(file, store.load(directory, manifest, [month])) if found is None else found)
     return pl.concat(frames)
+
+
+def keeper(directory: Path, factory: Factory) -> Callable[[str, pl.DataFrame], pl.DataFrame]:
+    """Who makes and keeps the sums of a file and the runs in it."""
+    rules, index = _rules(factory), places(factory)
+
+    def keep(file: str, runs: pl.DataFrame) -> pl.DataFrame:
+        found = sums(runs, factory, index)
+        store.put(_path(directory, file, rules), found)
+        return found
+
+    return keep
+
+
+def _path(directory: Path, file: str, rules: str) -> Path:
+    return directory / "sums" / f"{Path(file).stem}-{rules}.parquet"
 
 
 def _kept(path: Path) -> pl.DataFrame | None:
@@ -69,7 +82,7 @@ def _kept(path: Path) -> pl.DataFrame | None:
 def sweep(directory: Path, manifest: Mapping[str, str], factory: Factory) -> None:
     """Remove sums that are of other runs or of other rules; they can be made again."""
     rules = _rules(factory)
-    named = {f"{Path(file).stem}-{rules}.parquet" for file in manifest.values()}
+    named = {_path(directory, file, rules).name for file in manifest.values()}
     for path in (directory / "sums").glob("*"):
         if path.name not in named:
             path.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ attributes that held on that day; accounts that are no project have none. Source
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
@@ -71,7 +71,7 @@ def usage(
 
 def grouped(frame: pl.DataFrame, by: Sequence[str], sums: Sequence[pl.Expr]) -> pl.DataFrame:
     """One row for each combination of the keys, in their order. Keys are packed into one number: those group and sort fast."""
-    packed, room = pl.zeros(frame.height, pl.Int64, eager=True), 1
+    packed, room = pl.Series([0]).new_from_index(0, frame.height), 1
     for key in by:
         ranks, width = ranked(frame[key])
         if (room := room * width) > LARGEST:  # what was packed so far is numbered anew, in the same order
@@ -92,7 +92,7 @@ def ranked(values: pl.Series) -> tuple[pl.Series, int]:
     texts = values.cast(pl.String).cast(pl.Categorical) if values.dtype != pl.Categorical else values
     numbers, distinct = texts.to_physical(), texts.drop_nulls().unique().sort()
     places = distinct.to_physical()
-    rank = pl.zeros(int(places.max() or 0) + 1, pl.Int64, eager=True)  # type: ignore[arg-type]
+    rank = pl.Series([0]).new_from_index(0, int(places.max() or 0) + 1)  # type: ignore[arg-type]
     rank = rank.scatter(places, pl.int_range(1, len(distinct) + 1, eager=True))
     return rank.gather(numbers).fill_null(0), len(distinct) + 1
 

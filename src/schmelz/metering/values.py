@@ -114,7 +114,9 @@ def distinct(text: pl.Expr, parse: Callable[[pl.Series], pl.Series], dtype: pl.D
     """`parse` of every text; it is given each distinct one once."""
 
     def parsed(texts: pl.Series) -> pl.Series:
-        coded = texts.cast(pl.Categorical(pl.Categories.random()))  # of this column alone: none of it outlives the block
+        coded = texts.cast(
+            pl.Categorical(pl.Categories.random())
+        )  # of this column alone: none of it outlives the block
         each = coded.drop_nulls().unique()
         places = pl.int_range(len(each), dtype=pl.UInt32, eager=True)
         where = pl.zeros(len(each), pl.UInt32, eager=True).scatter(each.to_physical(), places)  # codes begin at 0
