@@ -8,7 +8,7 @@ attributes that held on that day; accounts that are no project have none. Source
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import date
 
 import polars as pl
