@@ -195,9 +195,9 @@ def _ahead(figures: dict[str, Any]) -> Iterator[str]:
         ceiling = f"of {hours(gauge['ceiling_gpu_s'])} GPU-hours; alarm: {gauge['alarm']}"
         yield f"commercial use of {gauge['pool']} in {gauge['year']}: {hours(gauge['gauge_gpu_s'])} {ceiling}"
     for pool in figures["feasibility"]:
-        until = (
-            f"out of reach from {pool['unreachable_from']} if it uses nothing" if pool["unreachable_from"] else "safe"
-        )
+        lost_from = pool["unreachable_from"]
+        until = f"out of reach from {lost_from} if it uses nothing" if lost_from else "safe"
+        until = "out of reach" if pool["alarm"] == "lost" else until
         yield f"share of {pool['pool']}: {until}; call for {pool['call_for_gpu_hours']} GPU-hours; alarm: {pool['alarm']}"
 
 

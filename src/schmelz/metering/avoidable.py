@@ -26,7 +26,7 @@ from schmelz.rules.queue import Running, State, Waiting, next_starts
 from schmelz.rules.shares import dead_band
 from schmelz.units import Period
 
-STATES = 2_000
+STATES = 20_000  # what the plain rule does in a few seconds, and compiling takes
 NEEDED = ("job", "submit", "part", "pool", "project", "site", "nodes", "gpus", "held_gpus", "eligible", "start")
 Row = Mapping[str, Any]
 

@@ -32,13 +32,16 @@ def claims(system: System, moment: int) -> list[Claim]:
     return [Claim(p.code, p.pool, p.code in paying, rest[p.code], p.start, p.end) for p in found]
 
 
-def gauges(system: System, moment: int | None = None) -> list[Gauge]:
-    """The commercial gauges of the calendar year of `moment` (now, or a time to come), of the pools with a ceiling."""
-    return [_gauge(system, pool, moment) for pool in system.pools if pool.commercial_ceiling_percent is not None]
+def gauges(system: System, moment: int | None = None, at: int | None = None) -> list[Gauge]:
+    """The commercial gauges of the calendar year of `moment` (now, or a time to come), of the pools with a ceiling.
+
+    `at`: the present moment, for a page whose figures all stand at the same one.
+    """
+    return [_gauge(system, pool, moment, at) for pool in system.pools if pool.commercial_ceiling_percent is not None]
 
 
-def _gauge(system: System, pool: Pool, moment: int | None) -> Gauge:
-    policy, at = factory(), now()
+def _gauge(system: System, pool: Pool, moment: int | None, present: int | None = None) -> Gauge:
+    policy, at = factory(), now() if present is None else present
     name, year = splitting.window(policy, system.id, "year", max(at, moment or at))
     rest = Period(max(at, year.start), year.end)
     came = figures.split(system, name, at).delivered_gpu_s if year.start <= at else 0
