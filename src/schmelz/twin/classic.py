@@ -107,7 +107,7 @@ def _fcfs(submit: Ints, run: Ints, size: Ints, gpus: int, bits: int, heap: Ints,
 @compiled
 def _batch(machine: Machine) -> None:
     at, jobs = machine.at, len(machine.submit)
-    while machine.running.count[STARTED] < jobs:
+    while machine.running.counts[STARTED] < jobs:
         _advance(machine)
         while _ends_now(machine):
             _release(machine, _take_end(machine))
@@ -127,7 +127,7 @@ def _batch(machine: Machine) -> None:
 @compiled
 def _serial(machine: Machine) -> None:
     at, jobs = machine.at, len(machine.submit)
-    while machine.running.count[STARTED] < jobs:
+    while machine.running.counts[STARTED] < jobs:
         _advance(machine)
         length = 0
         while _ends_now(machine):
@@ -155,7 +155,7 @@ def _advance(machine: Machine) -> None:
     """To the time of the next event."""
     at, running = machine.at, machine.running
     now = machine.submit[at[NEXT]] if at[NEXT] < len(machine.submit) else NEVER
-    if running.count[ENDING]:
+    if running.counts[ENDING]:
         now = min(now, running.ends[0] >> machine.end_bits)
     at[NOW] = now
 
@@ -163,7 +163,7 @@ def _advance(machine: Machine) -> None:
 @inlined
 def _ends_now(machine: Machine) -> bool:
     running = machine.running
-    return running.count[ENDING] > 0 and running.ends[0] >> machine.end_bits == machine.at[NOW]
+    return bool(running.counts[ENDING] > 0 and running.ends[0] >> machine.end_bits == machine.at[NOW])
 
 
 @inlined
@@ -171,23 +171,23 @@ def _take_end(machine: Machine) -> int:
     """The job that ends first; it is not free of its GPUs yet."""
     running = machine.running
     job = machine.order[running.ends[0] & ((1 << machine.end_bits) - 1)]
-    pop(running.ends, running.count[ENDING])
-    running.count[ENDING] -= 1
-    return job
+    pop(running.ends, running.counts[ENDING])
+    running.counts[ENDING] -= 1
+    return int(job)
 
 
 @inlined
 def _is_planned(machine: Machine, job: int) -> bool:
     """Whether the job ends as planned."""
-    return machine.run[job] >= machine.queue.estimate[job]
+    return bool(machine.run[job] >= machine.queue.estimate[job])
 
 
 @inlined
 def _release(machine: Machine, job: int) -> None:
     """The job's GPUs are free; a pass is due."""
     at, running = machine.at, machine.running
-    forget(running, running.count[LENGTH], _planned(machine, job))
-    running.count[LENGTH] -= 1
+    forget(running, running.counts[LENGTH], _planned(machine, job))
+    running.counts[LENGTH] -= 1
     at[FREE] += machine.queue.size[job]
     if machine.start[job] + machine.queue.estimate[job] > at[SHADOW]:
         at[ROOM] += machine.queue.size[job]
@@ -196,7 +196,8 @@ def _release(machine: Machine, job: int) -> None:
 
 @inlined
 def _planned(machine: Machine, job: int) -> int:
-    return (machine.start[job] + machine.queue.estimate[job]) << machine.size_bits | machine.queue.size[job]
+    planned = machine.start[job] + machine.queue.estimate[job]
+    return int(planned << machine.size_bits | machine.queue.size[job])
 
 
 @inlined
@@ -204,13 +205,13 @@ def _start(machine: Machine, job: int) -> None:
     """The job starts now; if it ends after the shadow, it takes of the extra."""
     at, running, size = machine.at, machine.running, machine.queue.size[job]
     machine.start[job] = at[NOW]
-    number = running.count[STARTED]
+    number = running.counts[STARTED]
     machine.order[number] = job
-    push(running.ends, running.count[ENDING], (at[NOW] + machine.run[job]) << machine.end_bits | number)
-    plan(running, running.count[LENGTH], _planned(machine, job))
-    running.count[ENDING] += 1
-    running.count[LENGTH] += 1
-    running.count[STARTED] += 1
+    push(running.ends, running.counts[ENDING], (at[NOW] + machine.run[job]) << machine.end_bits | number)
+    plan(running, running.counts[LENGTH], _planned(machine, job))
+    running.counts[ENDING] += 1
+    running.counts[LENGTH] += 1
+    running.counts[STARTED] += 1
     at[FREE] -= size
     if at[NOW] + machine.queue.estimate[job] > at[SHADOW]:
         at[ROOM] -= size
@@ -225,7 +226,7 @@ def _head(machine: Machine) -> int:
     at = machine.at
     while at[HEAD] < at[NEXT] and machine.start[at[HEAD]] >= 0:
         at[HEAD] += 1
-    return at[HEAD]
+    return int(at[HEAD])
 
 
 @compiled
@@ -262,16 +263,16 @@ def _arrive(machine: Machine, job: int) -> None:
 @inlined
 def _extra(machine: Machine) -> int:
     """What is left over at the shadow time beside the head."""
-    return machine.at[ROOM] - machine.queue.size[machine.at[HEAD]]
+    return int(machine.at[ROOM] - machine.queue.size[machine.at[HEAD]])
 
 
 @inlined
 def _keep(machine: Machine) -> None:
     """The head's reservation, unless it stands already: sought from where the last one was, on or back in the row."""
-    at, row, bits, first = machine.at, machine.running.row, machine.size_bits, machine.running.count[FIRST]
+    at, row, bits, first = machine.at, machine.running.row, machine.size_bits, machine.running.counts[FIRST]
     if at[KEPT]:
         return
-    need, mask, last = machine.queue.size[_head(machine)], (1 << bits) - 1, first + machine.running.count[LENGTH]
+    need, mask, last = machine.queue.size[_head(machine)], (1 << bits) - 1, first + machine.running.counts[LENGTH]
     room, behind = at[ROOM], place(row, first, last - first, (at[SHADOW] + 1) << bits)
     while room < need or (behind < last and row[behind] >> bits == row[behind - 1] >> bits):
         room += row[behind] & mask

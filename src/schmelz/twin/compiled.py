@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -36,18 +36,15 @@ def _directory() -> Path | None:
 _KEPT = _directory()
 if _KEPT:
     numba.config.CACHE_DIR = str(_KEPT)  # type: ignore[attr-defined]
-OPTIONS = {
-    "cache": _KEPT is not None,
-    "nogil": True,
-    "_nrt": False,
-}  # nothing is allocated, so no references are counted
+# nothing is allocated in a kernel, so no references are counted (_nrt)
+OPTIONS: dict[str, Any] = {"cache": _KEPT is not None, "nogil": True, "_nrt": False}
 
 
 def compiled(function: Kernel) -> Kernel:
     """The same function, compiled when it is called first."""
-    return cast(Kernel, numba.njit(**OPTIONS)(function))
+    return cast(Kernel, numba.njit(function, **OPTIONS))
 
 
 def inlined(function: Kernel) -> Kernel:
     """The same for a function that is part of whatever calls it: worth it where a call costs as much as the work."""
-    return cast(Kernel, numba.njit(forceinline=True, **OPTIONS)(function))
+    return cast(Kernel, numba.njit(function, forceinline=True, **OPTIONS))

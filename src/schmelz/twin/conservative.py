@@ -123,7 +123,7 @@ def _end(profile: Profile) -> bool:
     planned = profile.start[job] + profile.estimate[job]
     if planned > at[NOW]:
         _change(profile, at[NOW], planned, profile.size[job])
-    return planned > at[NOW]
+    return bool(planned > at[NOW])
 
 
 @compiled
@@ -174,7 +174,7 @@ def _earliest(profile: Profile, job: int, latest: int) -> int:
         while k < points and time[k] < last and free[k] >= size:
             k += 1
         if k == points or time[k] >= last:
-            return start
+            return int(start)
     return latest
 
 
@@ -198,7 +198,7 @@ def _cut(profile: Profile, moment: int) -> int:
             time[place], free[place] = time[place - 1], free[place - 1]
         time[k], free[k] = moment, free[k - 1]
         profile.at[POINTS] = points + 1
-    return k
+    return int(k)
 
 
 @inlined

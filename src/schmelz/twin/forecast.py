@@ -20,7 +20,7 @@ from schmelz.twin.pool_results import percentile
 from schmelz.twin.pool_segments import Segments, segments
 from schmelz.twin.pools import deficit
 from schmelz.twin.sharing import PoolOptions, Sharing
-from schmelz.twin.workload import Ints, Schedule, Workload
+from schmelz.twin.workload import Ints, Schedule, Small, Workload
 from schmelz.units import PPM, Period
 
 JOBS_AT_MOST = 400_000
@@ -101,7 +101,7 @@ def _run(future: Future, seed: int) -> list[dict[str, int | None]]:
     return [_figures(future, work, done, found, number) for number in range(len(future.pools))]
 
 
-def workload(future: Future, seed: int) -> tuple[Workload, Ints]:
+def workload(future: Future, seed: int) -> tuple[Workload, Small]:
     """The jobs that run or wait now, and those that the grants will bring; with the sites of each."""
     pools = {pool: number for number, pool in enumerate(future.pools)}
     there = [

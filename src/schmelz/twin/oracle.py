@@ -13,16 +13,17 @@ class _Plain:
     """First come, first served: the machine, its queue, and one pass. Others differ in what follows the head."""
 
     def __init__(self, workload: Workload, gpus: int) -> None:
-        self.submit, self.run, self.size, self.estimate = (
-            column.tolist() for column in (workload.submit, workload.run, workload.size, workload.estimate)
-        )
+        self.submit: list[int] = workload.submit.tolist()
+        self.run: list[int] = workload.run.tolist()
+        self.size: list[int] = workload.size.tolist()
+        self.estimate: list[int] = workload.estimate.tolist()
         self.gpus = gpus
         self.starts: dict[int, int] = {}
         self.queue: list[int] = []
         self.running: list[int] = []
 
     def planned(self, job: int) -> int:
-        return int(self.starts[job] + self.estimate[job])
+        return self.starts[job] + self.estimate[job]
 
     def free(self, now: int) -> int:
         """GPUs in nobody's hands; a job whose planned end is now counts as gone."""

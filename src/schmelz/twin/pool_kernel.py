@@ -166,7 +166,7 @@ def next_event(twin: Twin, steps: Steps) -> int:
         now = min(now, steps.changes[facts[CHANGED], TIME])
     if facts[PACED] < len(steps.budgets):
         now = min(now, steps.budgets[facts[PACED], TIME])
-    return now
+    return int(now)
 
 
 @inlined

@@ -16,11 +16,11 @@ LENGTH, FIRST, ENDING, STARTED = range(4)
 
 
 class Running(NamedTuple):
-    """`count`: the length of the row, its first place, the length of the heap, the jobs that have started so far."""
+    """`counts`: the length of the row, its first place, the length of the heap, the jobs that have started so far."""
 
     ends: Ints
     row: Ints
-    count: Ints
+    counts: Ints
 
 
 def running_of(gpus: int, jobs: int) -> Running:
@@ -68,12 +68,12 @@ def place(row: Ints, first: int, length: int, value: int) -> int:
 @inlined
 def plan(running: Running, length: int, value: int) -> None:
     """Put a planned end into the row of `length`."""
-    row, first = running.row, running.count[FIRST]
+    row, first = running.row, running.counts[FIRST]
     at = place(row, first, length, value)
     if first and (at - first < length // 2 or first + length == len(row)):
         for i in range(first, at):
             row[i - 1] = row[i]
-        running.count[FIRST] = first - 1
+        running.counts[FIRST] = first - 1
         row[at - 1] = value
     else:
         for i in range(first + length, at, -1):
@@ -84,12 +84,12 @@ def plan(running: Running, length: int, value: int) -> None:
 @inlined
 def forget(running: Running, length: int, value: int) -> None:
     """Take a planned end out of the row of `length`."""
-    row, first = running.row, running.count[FIRST]
+    row, first = running.row, running.counts[FIRST]
     at = place(row, first, length, value)
     if at - first < length // 2:
         for i in range(at, first, -1):
             row[i] = row[i - 1]
-        running.count[FIRST] = first + 1
+        running.counts[FIRST] = first + 1
     else:
         for i in range(at, first + length - 1):
             row[i] = row[i + 1]

@@ -55,8 +55,8 @@ def read(source: BinaryIO, columns: Mapping[str, str]) -> Trace:
     unknown = np.full(len(numbers), UNKNOWN, np.int64)
     owners = tuple(_names(names[kind]) for kind in ("tenant", "user") if kind in names)
     job = job_names(names["job"]) if "job" in names else np.arange(1, len(numbers) + 1)
-    rest = (table.get(name, unknown) for name in ("allocated", "estimate"))
-    return Trace(job, table["submit"], table["run"], table["size"], *rest, owners)
+    allocated, estimate = table.get("allocated", unknown), table.get("estimate", unknown)
+    return Trace(job, table["submit"], table["run"], table["size"], allocated, estimate, owners)
 
 
 def _rows(source: BinaryIO) -> Iterator[tuple[int, list[str]]]:

@@ -96,7 +96,7 @@ def _take_less(node: Small, left: Small, right: Small) -> bool:
 def fits_any(queue: Queue, free: int) -> bool:
     """Whether any waiting job could be as small as `free`."""
     c = queue.class_of[free]
-    return c >= 0 and queue.shortest[1, c] < NONE
+    return bool(c >= 0 and queue.shortest[1, c] < NONE)
 
 
 @compiled
