@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from schmelz.twin.generator import generated
-from schmelz.twin.pool_results import percentile
+from schmelz.twin.results import percentile
 from schmelz.twin.pool_segments import Segments, segments
 from schmelz.twin.pools import deficit
 from schmelz.twin.sharing import PoolOptions, Sharing
