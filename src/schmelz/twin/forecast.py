@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from schmelz.twin.generator import generated
-from schmelz.twin.results import percentile
 from schmelz.twin.pool_segments import Segments, segments
 from schmelz.twin.pools import deficit
+from schmelz.twin.results import percentile
 from schmelz.twin.sharing import PoolOptions, Sharing
 from schmelz.twin.workload import Ints, Schedule, Small, Workload
 from schmelz.units import PPM, Period
