@@ -69,9 +69,15 @@ def twin(
     ] = None,
     sites: Annotated[str | None, _option("--sites", metavar="A=N,B=N", help="GPUs of each site.")] = None,
     weights: Annotated[str | None, _option("--weights", metavar="P=W,Q=W", help="The pools' weights.")] = None,
-    floor: Annotated[int | None, _option("--floor", metavar="PERCENT", help="What a waiting pool never stays below.")] = None,
-    dead_band: Annotated[int | None, _option("--dead-band", metavar="PPM", help="Deficits so close count as equal.")] = None,
-    half_life: Annotated[str | None, _option("--half-life", metavar="7d", help="For fairshare: use is forgotten so fast.")] = None,
+    floor: Annotated[
+        int | None, _option("--floor", metavar="PERCENT", help="What a waiting pool never stays below.")
+    ] = None,
+    dead_band: Annotated[
+        int | None, _option("--dead-band", metavar="PPM", help="Deficits so close count as equal.")
+    ] = None,
+    half_life: Annotated[
+        str | None, _option("--half-life", metavar="7d", help="Of use, for fairshare.")
+    ] = None,
     no_lend: Annotated[bool, _option("--no-lend", help="Every pool has its part of the machine for itself.")] = False,
     preempt_after: Annotated[
         str | None, _option("--preempt-after", metavar="2h", help="Take back from jobs over a share that ran so long.")
