@@ -28,6 +28,7 @@ from schmelz.cli import (
     serve,
     statements,
     steering,
+    twin,
 )
 from schmelz.faults import BadInput, Refused
 
@@ -73,6 +74,7 @@ for room in (
     proofs,
     people,
     backup,
+    twin,
 ):
     room.register(app)
 
