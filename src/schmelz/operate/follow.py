@@ -5,6 +5,8 @@
 again. Every apply that touched the cluster is in the ledger, failed ones too, with its entry in the journal.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -78,9 +80,18 @@ def plan_of(system: System, errand: Errand) -> Plan:
     return make(errand.asked, machine.observe(), keep=errand.keep, jobs=machine.jobs)
 
 
+def _plan_meanwhile(system: System, undo: bool) -> Plan:
+    """The same, with the errand looked up while the cluster answers."""
+    machine = backend(system)
+    with ThreadPoolExecutor(1) as aside:
+        look = aside.submit(copy_context().run, machine.observe)
+        found = errand(system, undo=undo)
+        return make(found.asked, look.result(), keep=found.keep, jobs=machine.jobs)
+
+
 def current_plan(system: System, *, undo: bool = False) -> Plan:
     """What would change on the cluster if the plan (or the undo) were applied now."""
-    return plan_of(system, errand(system, undo=undo))
+    return _plan_meanwhile(system, undo)
 
 
 def apply_plan(
