@@ -17,6 +17,7 @@ from schmelz.portal.clusters.models import Mandate, MandateSignature, Move
 from schmelz.portal.ledger.models import Event
 from schmelz.portal.people.actions import add_person
 from schmelz.portal.usage.models import Reading
+from schmelz.rules.steering import PATIENCE
 
 RULE = Steering({"eurohpc": 1000 * 3600, "national": 0}, 100, 25)
 FACTORY = Path(__file__).parent.parent.parent / "factory.toml"
@@ -186,6 +187,22 @@ def test_a_job_that_finds_room_only_in_parts_is_seen_at_the_second_look(system, 
     machine.waiting += [job(n, "luxembourg-own", "", "RUNNING") for n in (40, 41)]
     steerer = Steerer(system, machine)
     assert [steerer.step(rule=RULE).after["luxembourg-own"] for _ in range(2)] == [8, 16]
+
+
+def test_a_pool_that_stays_below_its_floor_gets_more_room(system, mandate) -> None:
+    """It waits with jobs of 4 GPUs and never uses more than 3 of its 4: the scheduler could not place them."""
+    ahead = [job(n) for n in range(8)] + [job(9, "eurohpc-own", "", "RUNNING", gpus=12)]
+    behind = [job(n, "luxembourg-own", "QOSGrpGRES") for n in range(20, 24)]
+    machine = Machine([*ahead, *behind, job(30, "luxembourg-own", "", "RUNNING", gpus=3)], free=0)
+    steerer = Steerer(system, machine)
+    first = steerer.step(rule=RULE)
+    for _ in range(PATIENCE):
+        last = steerer.step(rule=RULE)
+    machine.waiting[-1] = job(30, "luxembourg-own", "", "RUNNING", gpus=4)
+    last = steerer.step(rule=RULE)
+    assert (first.after["luxembourg-own"], last.after["luxembourg-own"]) == (7, 8), "beyond its next job"
+    assert "national was under its floor on average, so 4 more are kept for it" in last.because
+    assert Steerer(system, machine).step(rule=RULE).after["luxembourg-own"] == 4, "a new process begins anew"
 
 
 def test_two_processes_never_steer_at_once(system, mandate) -> None:

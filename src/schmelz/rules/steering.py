@@ -237,7 +237,7 @@ def _matters(facts: Facts, caps: Mapping[str, int]) -> bool:
 
 
 def _reason(facts: Facts, mandate: Range, caps: Mapping[str, int], starts: Mapping[str, int]) -> str:
-    said = [_who_goes_first(facts), *_below(facts), *_made_good(facts), *_lifted(facts, caps, starts)]
+    said = [_who_goes_first(facts), *_below(facts), *_made_good(facts, caps), *_lifted(facts, caps, starts)]
     up = facts.state.capacity
     if any(cap == up * mandate.highest_percent // 100 < up for cap in caps.values()):
         said.append(f"the mandate ends at {mandate.highest_percent} %")
@@ -271,13 +271,13 @@ def _below(facts: Facts) -> list[str]:
     ]
 
 
-def _made_good(facts: Facts) -> list[str]:
+def _made_good(facts: Facts, caps: Mapping[str, int]) -> list[str]:
     """The pools that claim more than the floor, as they were below it on average."""
-    first = _first(facts)
+    first, claims = _first(facts), _claims(facts)
     return [
         f"{pool} was under its floor on average, so {_more(facts, pool, first)} more are kept for it"
         for pool in facts.weights
-        if pool in facts.short
+        if pool in facts.short and caps[pool] == claims[pool]
     ]
 
 
