@@ -29,7 +29,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from cluster.lab import Lab, Settings
 from cluster.lab_conf import refusals
 from cluster.replay import Replay, Trial
-
 from schmelz.rules.queue import next_starts
 
 NODES, GPUS = 4, 32  # nodes of four GPUs at each of two sites

@@ -94,7 +94,9 @@ def test_it_does_not_steer_and_says_why(run, owners) -> None:
     for owner in owners[1:]:
         assert run("mandate", "sign", "m00001", person=owner).code == 0
     assert once() == (4, "no job record of this system was read yet")
-    Reading.objects.create(at=now() - DAY, source="x", system="meluxina-ai", lines=0, added=0, replaced=0, quarantined=0)
+    Reading.objects.create(
+        at=now() - DAY, source="x", system="meluxina-ai", lines=0, added=0, replaced=0, quarantined=0
+    )
     assert once()[1].startswith("the newest reading of job records is of ")
     with at(now() + 30 * DAY + 1):
         assert once()[1].startswith("mandate m00001 expired on ")

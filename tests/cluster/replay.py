@@ -117,9 +117,7 @@ class Capped:
 
     def _allowed(self, state: State) -> tuple[Waiting, ...]:
         in_use = used(state.running)
-        return tuple(
-            job for job in state.waiting if in_use.get(job.pool, 0) + job.gpus <= (self.caps[job.pool] or 0)
-        )
+        return tuple(job for job in state.waiting if in_use.get(job.pool, 0) + job.gpus <= (self.caps[job.pool] or 0))
 
 
 def after(state: State, start: Start) -> State:

@@ -6,8 +6,8 @@ down are left for them; below its floor a pool's first job goes first, however l
 with may use everything. No cap is below what runs and what `next_starts` would start now, those below their part first,
 so no GPU idles that the rule would use. All lies inside the mandate's *range*, per cent of the GPUs that are up. A *move*
 is made when it changes what can start: the last quarter of an hour's moves is kept for what cannot wait, an idle GPU or a
-pool under its floor. As a cap is a ceiling, what runs under it stays below it on average, by the time between two jobs:
-a pool that was below its floor over many looks (*short*) gets a little more until that is made good. Source: the definitions page; docs/decisions/0009-steering.md.
+pool under its floor. What runs under a cap stays below it on average: a *short* pool, below its floor over many looks, has
+room for a job more until that is made good. Source: the definitions page; docs/decisions/0009-steering.md.
 """
 
 from collections.abc import Iterable, Mapping
@@ -39,7 +39,7 @@ class Facts:
 
     Per pool: `weights`; `own` = GPUs of running guaranteed jobs, which the cap counts; `lent` = GPUs of running borrowed
     jobs; `caps` = the present caps (None: no cap). `stuck`: jobs that the scheduler could not place although the sites
-    they accept had the GPUs, in parts: they keep nobody else from starting. `short`: the pools that were below their floor on average.
+    they accept had the GPUs, in parts: they keep nobody else from starting. `short`: pools below their floor on average.
     """
 
     state: State
