@@ -68,6 +68,41 @@ def test_the_tree_is_read_by_header_and_only_marked_objects_are_ours() -> None:
     assert seen().former == {Member("tsbruno", "p200002")}
 
 
+LEAVING = tape("leaving")
+NOON = 1_795_812_542  # 2026-11-27T20:49:02Z, when bruno's job ended
+
+
+def test_who_has_jobs_waits_runs_or_ended_only_just_now() -> None:
+    both = {("anna", "root"), ("bruno", "root")}
+    assert read.busy(LEAVING, "schmelz", NOON) == both
+    ended = LEAVING.replace(b"schmelz|root|bruno|PENDING|N/A|\n", b"")
+    assert read.busy(ended, "schmelz", NOON - 1) == both
+    assert read.busy(ended, "schmelz", NOON) == {("anna", "root")}
+    assert read.busy(ended, "schmelz", NOON + 3600) == {("anna", "root")}, (
+        "a running job has a later end, or an old one"
+    )
+    assert read.busy(LEAVING.splitlines(keepends=True)[0], "schmelz", NOON) == set()
+    for answer, said in (
+        (b"", "squeue: the answer is empty"),
+        (LEAVING[:-5], "squeue: the answer is cut off in the middle of a line"),
+        (LEAVING.replace(b"END_TIME", b"END"), "squeue: the answer lacks the column END_TIME"),
+        (LEAVING.replace(b"schmelz|root|bruno|P", b"other|root|bruno|P"), "about the cluster 'other', not about 'schm"),
+    ):
+        with pytest.raises(ClusterError, match=said):
+            read.busy(answer, "schmelz", NOON)
+
+
+def test_problems_of_ours_are_told_in_words() -> None:
+    problems = tape("problems") + b"elsewhere||tsanna|Odd\nschmelz||tsanna|Strange\n"
+    assert read.problems(problems, {"tsanna", "anna"}, "schmelz") == (
+        "tsanna: Strange",
+        "tsanna: is no Unix user where Slurm's data base runs, so no job of theirs can start",
+    )
+    assert read.problems(problems, set(), "schmelz") == ()
+    with pytest.raises(ClusterError, match="sacctmgr show problem: the answer is empty"):
+        read.problems(b"", {"tsanna"}, "schmelz")
+
+
 def turned(answer: bytes) -> bytes:
     """Columns in the opposite order, and one more in front that nobody asked for."""
     lines = [line.split("|") for line in answer.replace(b"uni | chemistry", b"uni").decode().splitlines()]

@@ -135,7 +135,8 @@ def _carry_out(backend: Backend, plan: Plan, keep: Keep | None) -> None:
     if changed or other or defaults:
         backend.change(changed, other, defaults)
     gone = _names(plan, "remove")
-    if leaving := [member for member in plan.observed.members if ("member", member_name(member)) in gone]:
+    there = (*plan.observed.members, *plan.observed.left)
+    if leaving := [member for member in there if ("member", member_name(member)) in gone]:
         backend.remove(leaving)
     _compare(make(plan.desired, backend.observe(), keep=keep))
 

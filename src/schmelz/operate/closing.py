@@ -52,6 +52,8 @@ def close(month: str, person: Person) -> Closing:
     previous = check_order(month, _closed())
     _check_over(month, span)
     _check_read(policy, span)
+    for row in closings():
+        _check_unchanged(row)
     frozen = of_month(gather(_runs(span)), month)
     aside = _aside(month)
     try:
@@ -85,6 +87,11 @@ def _check_read(policy: Factory, span: Period) -> None:
         if newest.get(system.id, 0) < span.end and system.state != "retired":
             last = f"; the last reading was at {iso(newest[system.id])}" if system.id in newest else ""
             raise Refused(f"the records of {system.title} do not reach to {iso(span.end)}{last}.", "Read them first.")
+
+
+def _check_unchanged(row: Closing) -> None:
+    if faults := list(proof.changed(closed(row), closed_directory() / row.month)):
+        raise Refused(f"closed/{row.month}/{faults[0]}.", "Restore the frozen files from the backup.")
 
 
 def _runs(span: Period) -> pl.DataFrame:
@@ -137,8 +144,7 @@ def countersign(month: str, person: Person, held: str | None = None) -> Counters
     role = _turn(row, person)
     if held is not None and held != row.head:
         raise Refused(f"the head of {month} is {row.head}, not {held}.", "Find out who gave you another one.")
-    if faults := list(proof.changed(closed(row), closed_directory() / month)):
-        raise Refused(f"closed/{month}/{faults[0]}.", "Restore the frozen files from the backup.")
+    _check_unchanged(row)
     return ledger.keep_countersignature(row, role, person)
 
 

@@ -93,6 +93,10 @@ class SlurmCluster:
     def cap(self, caps: Mapping[str, int | None]) -> None:
         self._accounts.cap(caps)
 
+    def problems(self) -> tuple[str, ...]:
+        """What Slurm itself finds wrong with members of ours, in words."""
+        return self._accounts.problems()
+
     # -- jobs
 
     def submit(self, request: JobRequest) -> str:

@@ -9,11 +9,12 @@ tree has all its parents, the users' list all its users.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from schmelz.cluster.backends.slurm_call import TIME_FORMAT
+from schmelz.cluster.backends.slurm_words import STATES
 from schmelz.cluster.model import MARK, Account, ClusterError, Member, Observed, Qos
 
 Row = Mapping[str, str]
@@ -26,6 +27,11 @@ TREE = (
     "MaxSubmit", "QOS", "Def QOS", "Org",
 )  # fmt: skip
 USERS = ("User", "Def Acct", "Coord Accounts")
+PROBLEMS = ("Cluster", "Account", "User", "Problem")
+NO_UID = "User does not have a uid"
+UNKNOWN = "is no Unix user where Slurm's data base runs, so no job of theirs can start"
+JOBS = ("CLUSTER", "ACCOUNT", "USER", "STATE", "END_TIME")
+ENDS = {word for word, state in STATES.items() if state not in ("PENDING", "RUNNING")}
 
 
 @dataclass(frozen=True)
@@ -167,6 +173,27 @@ def _people(source: bytes, users: set[str]) -> dict[str, Row]:
     if lost := users - set(rows):
         raise ClusterError(f"user {min(lost)}: has an association, but is not in the list of users")
     return rows
+
+
+def busy(source: bytes, cluster: str, after: int) -> set[tuple[str, str]]:
+    """Whose jobs are in the controller's memory, waiting, running or ended after this instant: (user, account)."""
+    rows = table(source, JOBS, "squeue")
+    if strange := next((row["CLUSTER"] for row in rows if row["CLUSTER"] != cluster), None):
+        raise ClusterError(f"the answer is about the cluster {strange!r}, not about {cluster!r}")
+    return {(row["USER"], row["ACCOUNT"]) for row in rows if not _has_ended(row, after)}
+
+
+def _has_ended(row: Row, after: int) -> bool:
+    """A running job has an end, too: when its time limit is over."""
+    end = instant(row["END_TIME"])
+    return row["STATE"] in ENDS and end is not None and end <= after
+
+
+def problems(source: bytes, users: Set[str], cluster: str) -> tuple[str, ...]:
+    """What is wrong with these users, in words; an account without people is nothing wrong."""
+    rows = table(source, PROBLEMS, "sacctmgr show problem")
+    found = {(row["User"], row["Problem"]) for row in rows if row["User"] in users and row["Cluster"] in ("", cluster)}
+    return tuple(f"{user}: {UNKNOWN if said == NO_UID else said}" for user, said in sorted(found))
 
 
 def new_defaults(stand: Stand, leaving: Iterable[Member]) -> list[tuple[str, str]]:
