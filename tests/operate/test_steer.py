@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schmelz.cluster.model import Job, Observed, Qos, Room, Steering
+from schmelz.cluster.model import Job, Qos, Room, Steering
 from schmelz.faults import Refused
 from schmelz.operate.steer import Steerer, alone, steered
 from schmelz.policy.system import System
@@ -29,15 +29,15 @@ class Machine:
     """16 GPUs at two sites with the pools' QOS, and whatever jobs a test puts on it."""
 
     waiting: list[Job] = field(default_factory=list)
-    caps: dict[str, int | None] = field(default_factory=lambda: {"eurohpc-own": 8, "luxembourg-own": 8})
+    present: dict[str, int | None] = field(default_factory=lambda: {"eurohpc-own": 8, "luxembourg-own": 8})
     moved: list[Mapping[str, int | None]] = field(default_factory=list)
     free: int = 8
     written: list[int] = field(default_factory=list)
 
-    def observe(self) -> Observed:
-        return Observed("c", (), (), qos=tuple(Qos(name, gpus=cap) for name, cap in self.caps.items()))
+    def caps(self) -> Mapping[str, int | None]:
+        return dict(self.present)
 
-    def jobs(self) -> tuple[Job, ...]:
+    def live(self) -> tuple[Job, ...]:
         return tuple(self.waiting)
 
     def rooms(self) -> Mapping[str, Room]:
@@ -46,7 +46,7 @@ class Machine:
     def cap(self, caps: Mapping[str, int | None]) -> None:
         self.written.append(Move.objects.count())
         self.moved.append(dict(caps))
-        self.caps |= caps
+        self.present |= caps
 
 
 def job(number: int, qos: str = "eurohpc-own", word: str = "QOSGrpGRES", state: str = "PENDING", gpus: int = 4) -> Job:
@@ -161,7 +161,7 @@ def test_the_hours_moves_can_be_used_up(system, mandate) -> None:
     steerer, moved = Steerer(system, machine), 0
     for turn in range(12):
         machine.waiting = [job(n, ("eurohpc-own", "luxembourg-own")[turn % 2]) for n in range(8)]
-        machine.caps = {"eurohpc-own": 4, "luxembourg-own": 4}
+        machine.present = {"eurohpc-own": 4, "luxembourg-own": 4}
         moved += steerer.step(rule=RULE).moved
     assert moved == mandate.moves_per_hour == Move.objects.count()
     step = steerer.step(rule=RULE)
@@ -169,7 +169,7 @@ def test_the_hours_moves_can_be_used_up(system, mandate) -> None:
 
 
 def test_it_waits_for_the_plan_to_make_the_qos(system, mandate) -> None:
-    step = Steerer(system, Machine(caps={})).step(rule=RULE)
+    step = Steerer(system, Machine(present={})).step(rule=RULE)
     assert (step.word, step.because) == ("apart", "the QOS of the pools are not on the cluster; apply the plan")
 
 

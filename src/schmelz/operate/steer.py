@@ -84,7 +84,7 @@ class Steerer:
         if old := stale(self.system):
             return self._stopped("stale", old, mandate)
         machine = cluster.backend(self.system) if self._on is None else self._on
-        caps = _caps(self.system, machine.observe().qos)
+        caps = _caps(self.system, machine.caps())
         if len(caps) < len(self.system.pools):
             return self._stopped("apart", "the QOS of the pools are not on the cluster; apply the plan", mandate)
         facts = self._facts(machine, caps, cluster.steering(self.system) if rule is None else rule)
@@ -106,7 +106,7 @@ class Steerer:
     def _facts(self, machine: Backend, caps: Mapping[str, int | None], rule: Steering) -> Facts:
         rooms = machine.rooms()
         known = pools(self.system)
-        live = [job for job in machine.jobs() if job.state in ("PENDING", "RUNNING")]
+        live = machine.live()
         waiting = [job for job in live if job.state == "PENDING" and self._waits(job)]
         running = [job for job in live if job.state == "RUNNING"]
         tasks = tuple(self._waiting(waiting, rooms))
@@ -212,9 +212,8 @@ def _range(mandate: Mandate) -> Range:
     )
 
 
-def _caps(system: System, observed: Collection[Qos]) -> dict[str, int | None]:
+def _caps(system: System, there: Mapping[str, int | None]) -> dict[str, int | None]:
     """Pool -> present cap, of the pools whose QOS is there."""
-    there = {qos.name: qos.gpus for qos in observed}
     return {pool.id: there[own(pool.account)] for pool in system.pools if own(pool.account) in there}
 
 
