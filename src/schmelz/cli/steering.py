@@ -124,7 +124,10 @@ def steer(
     system: SystemOption = None,
     as_json: Json = False,
 ) -> None:
-    """Steer the caps of a Slurm cluster inside the mandate in force. `schmelz up` does it by itself."""
+    """Steer the caps of a Slurm cluster inside the mandate in force. `schmelz up` does it by itself.
+
+    With --once the exit code is 4 when it may not steer: no mandate in force, an old ledger, no moves left.
+    """
     ready.portal()
     from schmelz.operate.steer import Steerer
 
@@ -134,6 +137,8 @@ def steer(
     while True:
         step = steerer.step(dry=dry_run)
         put_json(step.as_dict()) if as_json else put(_said(step))
+        if once and not dry_run and step.word != "steers":
+            raise typer.Exit(4)
         if once or dry_run:
             return
         time.sleep(steerer.every)

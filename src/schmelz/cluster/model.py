@@ -192,6 +192,14 @@ class Backend(Protocol):
         """Waiting, running and recently ended jobs, in the order of submission."""
         ...
 
+    def live(self) -> tuple[Job, ...]:
+        """Waiting and running jobs, in the order of submission: the scheduler is asked, and nobody else."""
+        ...
+
+    def caps(self) -> Mapping[str, int | None]:
+        """The GPUs that jobs of each QOS may use at once; None where there is no cap."""
+        ...
+
     def output(self, job: str) -> str:
         """What the job printed so far (the last 64 KiB)."""
         ...

@@ -93,6 +93,9 @@ class SlurmCluster:
     def remove(self, members: Sequence[Member]) -> None:
         self._accounts.remove(members)
 
+    def caps(self) -> Mapping[str, int | None]:
+        return self._accounts.caps()
+
     def cap(self, caps: Mapping[str, int | None]) -> None:
         self._accounts.cap(caps)
 
@@ -146,6 +149,10 @@ class SlurmCluster:
         past = queue.ended(ask((*ENDED, "-M", self._name, "-S", "now-7days")), self._system)
         found = {job.job: job for job in (*past, *live)}  # the controller knows it first
         return tuple(sorted(found.values(), key=lambda job: (job.submitted, int(job.job))))
+
+    def live(self) -> tuple[Job, ...]:
+        found = [job for job in queue.queue(ask(QUEUE), self._system) if job.state in ("PENDING", "RUNNING")]
+        return tuple(sorted(found, key=lambda job: (job.submitted, int(job.job))))
 
     def output(self, job: str) -> str:
         owner = self._owner(job)

@@ -100,9 +100,12 @@ class Accounts:
         if kept := self._delete(leaving) - stand.former:
             carry_out([write.endings(self._name, kept)])
 
-    def cap(self, caps: Mapping[str, int | None]) -> None:
+    def caps(self) -> dict[str, int | None]:
         seen, _ = quality.qualities(ask(quality.SHOW))
-        there = {one.name: one.gpus for one in seen}
+        return {one.name: one.gpus for one in seen}
+
+    def cap(self, caps: Mapping[str, int | None]) -> None:
+        there = self.caps()
         self._demand("QOS", set(caps) - set(there), "one of ours on")
         carry_out([quality.caps({name: number for name, number in caps.items() if there[name] != number})])
 

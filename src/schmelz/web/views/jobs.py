@@ -138,9 +138,14 @@ def row_of(policy: Factory, job: Job, moment: int) -> Row:
     return Row(job, job.state, STATES[job.state], LIGHTS[job.state], sentence(policy, job, moment), job.account)
 
 
+def is_borrowed(policy: Factory, job: Job) -> bool:
+    """Whether the job was submitted on what others do not need: it may be pre-empted."""
+    return job.qos in {borrow(pool.account) for system in policy.systems for pool in system.pools}
+
+
 def sentence(policy: Factory, job: Job, moment: int) -> str:
     """Where the job is and why."""
-    zone, gpus = policy.zone, counted(job.gpus, "GPU")
+    zone, gpus = policy.zone, counted(job.gpus, "borrowed GPU" if is_borrowed(policy, job) else "GPU")
     at = f" in {_site(policy, job.site)}" if job.site else ""
     because = f": {job.reason}" if job.reason else ""
     if job.state == "PENDING" or job.started is None:
@@ -185,7 +190,7 @@ def one(request: HttpRequest, job: str) -> HttpResponse:
             "title": title or "",
             "output": cluster.job_output(person, job),
             "section": "jobs",
-            "borrowed": found.qos in {borrow(pool.account) for system in policy.systems for pool in system.pools},
+            "borrowed": is_borrowed(policy, found),
             "over": found.state not in ("PENDING", "RUNNING"),
         },
     )
