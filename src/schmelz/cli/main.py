@@ -29,6 +29,7 @@ from schmelz.cli import (
     statements,
     steering,
     twin,
+    whatif,
 )
 from schmelz.faults import BadInput, Refused
 
@@ -75,6 +76,7 @@ for room in (
     people,
     backup,
     twin,
+    whatif,
 ):
     room.register(app)
 
