@@ -105,14 +105,17 @@ def span(seconds: int) -> str:
 
 
 def said(name: str, value: int, zone: ZoneInfo) -> str:
-    """A figure in words, with its unit."""
+    """A figure in words, without its unit where all of a range share it."""
     if name in MOMENTS:
         return day_of(value, zone).partition(",")[0]
     if name.endswith("_gpu_s"):
-        return f"{hours(value)} GPU-hours"
+        return hours(value)
     if name.endswith("_ppm"):
-        return f"{100 * value / PPM:.1f} %"
+        return f"{100 * value / PPM:.1f}"
     return span(value) if name.endswith("_s") else f"{value:,}".replace(",", "\u202f")
+
+
+UNITS = {"_gpu_s": "\u00a0GPU-hours", "_ppm": "\u202f%"}
 
 
 def range_said(name: str, one: Range, seeds: int, zone: ZoneInfo) -> str:
@@ -122,7 +125,8 @@ def range_said(name: str, one: Range, seeds: int, zone: ZoneInfo) -> str:
     if name in MOMENTS and one.seeds * 2 <= seeds:
         return f"stays in reach in {seeds - one.seeds} of {seeds} draws"
     middle, low, high = (said(name, value, zone) for value in (one.median, one.low, one.high))
-    return middle if low == high else f"{middle} ({low} to {high})"
+    unit = next((words for end, words in UNITS.items() if name.endswith(end)), "")
+    return f"{middle}{unit}" if low == high else f"{middle}{unit} ({low} to {high})"
 
 
 def promised(one: Promise, zone: ZoneInfo) -> str:
@@ -141,7 +145,8 @@ def statement(found: WhatIf) -> Statement:
     """The what-if as a document."""
     zone = factory().zone
     asked = [
-        f"{one.application.code}, {one.application.pool}: {hours(one.gpu_hours * HOUR)} GPU-hours, {one.application.months} months"
+        f"{one.application.code}: {hours(one.gpu_hours * HOUR)} GPU-hours of {found.system.pool(one.application.pool).title}, "
+        f"for {one.application.months} months"
         for one in found.awards
     ]
     facts = (
