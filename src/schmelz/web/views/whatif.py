@@ -92,7 +92,8 @@ def _answer(
     fault: BadInput | Refused | None,
     more: Mapping[str, object],
 ) -> HttpResponse:
-    context: dict[str, object] = {"system": system, "section": "whatif", **more}
+    part = bool(request.headers.get("HX-Request"))
+    context: dict[str, object] = {"system": system, "section": "whatif", "fragment": part, **more}
     if asked is None:
         context["faults"] = placed(fault) if isinstance(fault, BadInput) else placed(None)
         context["refusal"] = fault if isinstance(fault, Refused) else None
