@@ -64,10 +64,10 @@ def scenes(draw: st.DrawFn) -> tuple[Workload, Sharing, int]:
 
 def budgets(owners: int) -> st.SearchStrategy[Budgets]:
     amount = st.integers(0, 500)
-    step = st.tuples(st.integers(0, 90), st.integers(0, owners - 1), amount)
+    step = st.tuples(st.integers(0, 90), st.integers(0, owners - 1), amount, st.booleans())
 
-    def made(first: list[int], steps: list[tuple[int, int, int]]) -> Budgets:
-        columns = np.array(sorted(steps, key=lambda one: one[0]), np.int64).reshape(-1, 3).T
-        return Budgets(np.array(first), np.zeros(owners, np.int64), *columns)
+    def made(first: list[int], steps: list[tuple[int, int, int, bool]]) -> Budgets:
+        columns = np.array(sorted(steps, key=lambda one: one[0]), np.int64).reshape(-1, 4).T
+        return Budgets(np.array(first), np.zeros(owners, np.int64), *columns[:3], columns[3] > 0)
 
     return st.builds(made, st.lists(amount, min_size=owners, max_size=owners), st.lists(step, max_size=4))

@@ -116,9 +116,10 @@ class Plain:
                 self.release(job.owner)
         budgets = self.sharing.budgets
         if budgets:
-            for time, owner, then in zip(budgets.time, budgets.owner, budgets.then, strict=True):
+            renewed = [False] * len(budgets.time) if budgets.renewed is None else budgets.renewed
+            for time, owner, then, again in zip(budgets.time, budgets.owner, budgets.then, renewed, strict=True):
                 if time == self.now:
-                    self.allowed[owner] = int(then)
+                    self.allowed[owner] = int(then) + (self.promised[owner] if again else 0)
                     self.release(int(owner))
         for job in self.jobs:
             if job.submit == self.now:

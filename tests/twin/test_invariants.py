@@ -11,8 +11,8 @@ from schmelz.rules.queue import next_starts
 from schmelz.twin.generator import generated
 from schmelz.twin.pool_results import pool_results
 from schmelz.twin.pools import deficit, fairshare, partition
-from schmelz.twin.sharing import PoolOptions, PoolSchedule, Sharing
-from schmelz.twin.workload import Workload
+from schmelz.twin.sharing import PoolOptions, Sharing
+from schmelz.twin.workload import Schedule, Workload
 from schmelz.units import DAY, PPM
 from twin.made import jobs, scenes, workload
 from twin.plain_pools import Plain
@@ -92,7 +92,7 @@ def test_every_gpu_second_is_used_once(scene: tuple[Workload, Sharing, int]) -> 
             )
 
 
-def check_machine(work: Workload, done: PoolSchedule, sharing: Sharing) -> int:
+def check_machine(work: Workload, done: Schedule, sharing: Sharing) -> int:
     """Second by second, no site has more in use than it has; the GPU-seconds used."""
     change: Counter[tuple[int, int]] = Counter()
     runs = [

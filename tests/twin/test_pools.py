@@ -8,14 +8,14 @@ import pytest
 from schmelz.faults import BadInput
 from schmelz.twin.pool_results import pool_results
 from schmelz.twin.pools import deficit, fairshare, partition
-from schmelz.twin.sharing import Away, Budgets, PoolOptions, PoolSchedule, Sharing
-from schmelz.twin.workload import Options, Workload
+from schmelz.twin.sharing import Away, Budgets, PoolOptions, Sharing
+from schmelz.twin.workload import Options, Schedule, Workload
 from twin.made import workload
 
 HALVES = Sharing((1, 1), (("n", 4), ("s", 4)))
 
 
-def run(work: Workload, sharing: Sharing = HALVES, gpus: int = 8) -> PoolSchedule:
+def run(work: Workload, sharing: Sharing = HALVES, gpus: int = 8) -> Schedule:
     return deficit(work, PoolOptions(gpus, sharing=sharing))
 
 
@@ -114,12 +114,10 @@ def test_figures() -> None:
     found = pool_results(work, deficit(work, options), options)
     a, b = found["pools"]
     assert (found["delivered_gpu_s"], found["used_gpu_s"]) == (8 * 50, 80 + 80 + 120)
-    assert (a["used_gpu_s"], a["entitlement_gpu_s"], a["max_wait_s"]) == (200, 200, 10)
+    assert (a["used_gpu_s"], a["entitlement_gpu_s"], a["demand_gpu_s"]) == (200, 200, 200)
     assert (b["own_gpu_s"], b["returned_gpu_s"], b["borrowed_gpu_s"]) == (40, 40, 0)  # b pays itself back what it lent
     assert (a["own_gpu_s"], a["borrowed_gpu_s"], b["lent_gpu_s"], a["lent_gpu_s"]) == (160, 40, 40, 40)
     assert (a["reclaims"], a["reclaim_p50_s"], b["reclaims"]) == (1, 10, 0)
-    assert [(row["gpus"], row["jobs"]) for row in found["sizes"]] == [(4, 1), (8, 2)]
-    assert found["sites"][0]["utilisation"] == 0.7
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from schmelz.faults import BadInput
 if TYPE_CHECKING:
     import polars as pl
 
-    from schmelz.twin.records import Names, Trace
+    from schmelz.twin.records import Trace
+    from schmelz.twin.workload import Names
 
 OWNERS = ("account", "user", "partition", "qos")
 COLUMNS = ("cluster", "job", "submit", "held_s", "gpus", "limit_s", *OWNERS)
@@ -81,7 +82,7 @@ def _records(path: Path) -> "Trace":
 def _names(texts: "pl.Series") -> "Names":
     import numpy as np
 
-    from schmelz.twin.records import Names
+    from schmelz.twin.workload import Names
 
     names = texts.unique(maintain_order=True).cast(str).to_list()
     places = {name: place for place, name in enumerate(names)}

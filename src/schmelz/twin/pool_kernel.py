@@ -41,6 +41,7 @@ from schmelz.twin.pool_tables import (
     PLACE,
     POOL,
     PROMISED,
+    RENEWED,
     RUN,
     SENT,
     SITE,
@@ -178,7 +179,8 @@ def at_steps(twin: Twin, steps: Steps, now: int) -> None:
         facts[CHANGED] += 1
     while facts[PACED] < len(budgets) and budgets[facts[PACED], TIME] == now:
         owner = budgets[facts[PACED], OF_OWNER]
-        twin.owners[owner, ALLOWED] = budgets[facts[PACED], ALLOWED_THEN]
+        base = twin.owners[owner, PROMISED] * budgets[facts[PACED], RENEWED]
+        twin.owners[owner, ALLOWED] = base + budgets[facts[PACED], ALLOWED_THEN]
         release(twin, owner)
         facts[PACED] += 1
 

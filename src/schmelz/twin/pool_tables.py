@@ -36,9 +36,9 @@ ALLOWED, PROMISED, FIRST_HELD, LAST_HELD = range(4)
 # budgets done, when to WAKE for pre-emption, how many runs were CUT: so that a run can be stopped and go on
 WHOLE, BAND, FLOOR, MINIMUM_RUN, MARKS, HALF_LIFE, UNTIL = range(7)
 CLOCK, DELIVERED, WINDOW, KEPT_SITE, KEPT_TIME, KEPT_EXTRA, WAITING, DUE, SENT, CHANGED, PACED, WAKE, CUT = range(7, 20)
-# `changes` of sites, and `budgets` of owners, at known times
+# `changes` of sites, and `budgets` of owners, at known times; RENEWED: on top of what is promised by then
 TIME, OF_SITE, GPUS, CLEAR_THEN = range(4)
-OF_OWNER, ALLOWED_THEN = range(1, 3)
+OF_OWNER, ALLOWED_THEN, RENEWED = range(1, 4)
 
 
 class Twin(NamedTuple):

@@ -13,26 +13,28 @@ import numpy as np
 from schmelz.twin.building import build
 from schmelz.twin.pool_kernel import simulate
 from schmelz.twin.pool_tables import CUT, LOST, MARKED, SITE, SIZE, START
-from schmelz.twin.sharing import PoolSchedule, Sharing, checked
-from schmelz.twin.workload import Ints, Options, Workload
+from schmelz.twin.sharing import Sharing, checked
+from schmelz.twin.workload import Ints, Options, Schedule, Workload
 from schmelz.units import split_by_weight
 
 Sites = tuple[tuple[str, int], ...]
 
 
-def deficit(workload: Workload, options: Options) -> PoolSchedule:
-    """The deficit rule, as in production."""
+def deficit(workload: Workload, options: Options) -> Schedule:
+    """The deficit rule, as in production; without lending, fixed parts."""
     sharing, sites, weights = checked(options, len(workload.pools))
+    if not sharing.lend:
+        return partition(workload, options)
     return run(workload, replace(sharing, half_life=0), sites, weights)
 
 
-def fairshare(workload: Workload, options: Options) -> PoolSchedule:
+def fairshare(workload: Workload, options: Options) -> Schedule:
     """Decayed use by weight decides who goes first."""
     sharing, sites, weights = checked(options, len(workload.pools))
     return run(workload, replace(sharing, floor_percent=0), sites, weights)
 
 
-def partition(workload: Workload, options: Options) -> PoolSchedule:
+def partition(workload: Workload, options: Options) -> Schedule:
     """Fixed parts by weight."""
     sharing, sites, weights = checked(options, len(workload.pools))
     parts = [
@@ -47,12 +49,12 @@ def partition(workload: Workload, options: Options) -> PoolSchedule:
         (name, sum(dict(done.figures)[name] for _, done in parts)) for name in ("cut_to_site", "never_started")
     )
     nothing = np.zeros(len(workload), np.bool_), np.zeros(len(workload), np.int64)
-    return PoolSchedule(start, end, site, tuple(name for name, _ in sites), *nothing, figures, size)
+    return Schedule(start, end, site, tuple(name for name, _ in sites), *nothing, figures, size)
 
 
 def _part(
     workload: Workload, sharing: Sharing, sites: Sites, weights: tuple[int, ...], number: int
-) -> tuple[Ints, PoolSchedule]:
+) -> tuple[Ints, Schedule]:
     """One pool alone on its part of each site; which jobs these are."""
     jobs = np.flatnonzero(workload.pool == number)
     parts = tuple((name, split_by_weight(gpus, weights)[number]) for name, gpus in sites)
@@ -69,7 +71,7 @@ def _part(
     return jobs, run(alone, own, parts, (1,))
 
 
-def run(workload: Workload, sharing: Sharing, sites: Sites, weights: tuple[int, ...]) -> PoolSchedule:
+def run(workload: Workload, sharing: Sharing, sites: Sites, weights: tuple[int, ...]) -> Schedule:
     """Run the kernel."""
     twin, changes, clipped = build(workload, sharing, sites, weights)
     most = sum(gpus for _, gpus in sites)  # no more runs can be cut at one event
@@ -82,4 +84,4 @@ def run(workload: Workload, sharing: Sharing, sites: Sites, weights: tuple[int, 
     marked, lost = twin.traits[:, MARKED].astype(np.bool_), twin.jobs[:, LOST].copy()
     never = int(np.count_nonzero(start < 0))
     figures = (("cut_to_site", clipped), ("never_started", never), ("pre_empted", len(cuts)))
-    return PoolSchedule(start, end, site, tuple(name for name, _ in sites), marked, lost, figures, size, cuts)
+    return Schedule(start, end, site, tuple(name for name, _ in sites), marked, lost, figures, size, cuts)

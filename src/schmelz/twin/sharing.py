@@ -13,7 +13,7 @@ import numpy as np
 
 from schmelz.faults import BadInput
 from schmelz.twin.pool_tables import NEVER, Steps
-from schmelz.twin.workload import Bools, Ints, Options, Schedule, Small
+from schmelz.twin.workload import Bools, Ints, Options, Small
 from schmelz.units import DAY
 
 POOLS_AT_MOST, SITES_AT_MOST = 60, 30
@@ -32,19 +32,24 @@ class Away:
 
 @dataclass(frozen=True)
 class Budgets:
-    """What each owner of the workload may use in all: at first, and from known times on; what it used or has running."""
+    """What each owner of the workload may use in all: at first, and from known times on; what it used or has running.
+
+    Where a step is `renewed`, its amount is on top of what is used or promised by then: what a month left is lost.
+    """
 
     allowed: Ints
     promised: Ints
     time: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     owner: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     then: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    renewed: Bools | None = None
 
 
 @dataclass(frozen=True)
 class Sharing:
     """The pools' rule and the machine in detail. Empty: equal weights, one site.
 
+    `lend`: what a pool does not ask for is lent; if not, every pool has its part of each site for itself.
     `minimum_run`: marked jobs may be pre-empted after it; None: never. `mark_over`: a job is marked when its pool is over
     its share with it at submission; else `marked` says which jobs are. `job_sites`: for each job its sites, as bits.
     """
@@ -56,6 +61,7 @@ class Sharing:
     window_s: int = 365 * DAY
     windows: tuple[int, ...] = ()
     before: tuple[int, tuple[int, ...]] = (0, ())
+    lend: bool = True
     minimum_run: int | None = None
     mark_over: bool = False
     marked: Bools | None = None
@@ -73,23 +79,22 @@ class PoolOptions(Options):
     sharing: Sharing = Sharing()
 
 
-@dataclass(frozen=True)
-class PoolSchedule(Schedule):
-    """A schedule with each job's size as it ran, and the runs that were cut by pre-emption: job, start, end, site.
+def sharing_of(options: Options) -> Sharing:
+    """The sharing of any options: of those that say nothing of it, equal weights on one site."""
+    return options.sharing if isinstance(options, PoolOptions) else Sharing()
 
-    `start` -1: the job never started.
-    """
 
-    size: Ints | None = None
-    cuts: Sequence[tuple[int, int, int, int]] = ()
+def sites_of(options: Options) -> tuple[tuple[str, int], ...]:
+    """The sites and their GPUs."""
+    return sharing_of(options).sites or (("machine", options.gpus),)
 
 
 def checked(options: Options, pools: int) -> tuple[Sharing, tuple[tuple[str, int], ...], tuple[int, ...]]:
     """The sharing, its sites and the weights of so many pools. Raises BadInput."""
     if options.order != "batch":
         raise BadInput("--order: policies with pools work in batch order only; write --order batch")
-    sharing = options.sharing if isinstance(options, PoolOptions) else Sharing()
-    sites, weights = sharing.sites or (("machine", options.gpus),), sharing.weights or (1,) * pools
+    sharing, sites = sharing_of(options), sites_of(options)
+    weights = sharing.weights or (1,) * pools
     faults = [
         (len(weights) != pools, f"weights: {len(weights)} for {pools} pools; one for each pool"),
         (min(weights, default=0) < 1, "weights: 1 or more for each pool"),
@@ -110,9 +115,10 @@ def steps(sharing: Sharing, sites: Sequence[tuple[str, int]]) -> tuple[Steps, In
     rows = [row for number, (name, gpus) in enumerate(sites) for row in _of_site(sharing.away, number, name, gpus)]
     rows.sort()
     first = [_clear(sharing.away, name, gpus, -NEVER) for name, gpus in sites]
-    table = np.zeros((0, 3), np.int64)
+    table = np.zeros((0, 4), np.int64)
     if paced := sharing.budgets:
-        table = np.stack([paced.time, paced.owner, paced.then], 1).astype(np.int64)
+        renewed = np.zeros(len(paced.time), np.bool_) if paced.renewed is None else paced.renewed
+        table = np.stack([paced.time, paced.owner, paced.then, renewed], 1).astype(np.int64)
         table = table[np.argsort(table[:, 0], kind="stable")]
     changes = np.array(rows, np.int64).reshape(-1, 4)
     return Steps(changes, table, np.array(sorted(sharing.windows), np.int64)), np.array(first, np.int64)

@@ -12,9 +12,9 @@ from typing import BinaryIO
 import numpy as np
 
 from schmelz.faults import BadInput
-from schmelz.twin.records import Names, Trace
+from schmelz.twin.records import Trace
 from schmelz.twin.trace_text import MOST, in_order, lines, number_of, refuse
-from schmelz.twin.workload import Ints
+from schmelz.twin.workload import Ints, Names
 
 WIDTH = 18
 FIELDS = {

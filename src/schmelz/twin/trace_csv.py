@@ -12,9 +12,9 @@ from typing import BinaryIO
 import numpy as np
 
 from schmelz.faults import BadInput
-from schmelz.twin.records import UNKNOWN, Names, Trace
+from schmelz.twin.records import UNKNOWN, Trace
 from schmelz.twin.trace_text import MOST, in_order, job_names, lines, number_of, refuse
-from schmelz.twin.workload import Ints
+from schmelz.twin.workload import Ints, Names
 
 USUAL: dict[str, tuple[str, ...]] = {
     "submit": ("submit", "submit_s", "submit_time", "arrival"),

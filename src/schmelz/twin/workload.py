@@ -6,7 +6,7 @@ Invariants of a workload: sorted by submission, equal submissions in the order o
 1 <= size. `notes` are the rules that made it of the trace, `counts` how many jobs each one dropped or changed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,8 +24,19 @@ LONGEST = 2**31 - 1
 
 
 @dataclass(frozen=True)
+class Names:
+    """A column of names: each job's number of its name, and the names."""
+
+    code: Small
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Workload:
-    """The jobs of a trace. `job` holds numbers where all names of the trace are numbers, else texts."""
+    """The jobs of a trace. `job` holds numbers where all names of the trace are numbers, else texts.
+
+    `mode`: the access mode of each job, where that is known. `names`: all columns of names, for other maps.
+    """
 
     job: npt.NDArray[Any]
     submit: Ints
@@ -38,6 +49,9 @@ class Workload:
     owners: tuple[str, ...]
     notes: tuple[str, ...] = ()
     counts: tuple[tuple[str, int], ...] = ()
+    mode: Small | None = None
+    modes: tuple[str, ...] = ()
+    names: tuple[Names, ...] = ()
 
     def __len__(self) -> int:
         return len(self.submit)
@@ -48,7 +62,8 @@ class Schedule:
     """When each job of the workload ran, in the same places; null where the policy knows no such thing.
 
     A job that was pre-empted has the start of its last run; `lost` is the GPU-seconds of the runs before it. A start of -1:
-    the job never did. `size`: the GPUs that it ran on, where that is not what it asked for.
+    the job never did. `size`: the GPUs that it ran on, where that is not what it asked for. `cuts`: the runs that were cut
+    by pre-emption: job, start, end, site.
     """
 
     start: Ints
@@ -59,6 +74,7 @@ class Schedule:
     lost: Ints | None = None
     figures: tuple[tuple[str, Any], ...] = ()
     size: Ints | None = None
+    cuts: Sequence[tuple[int, int, int, int]] = ()
 
 
 @dataclass(frozen=True)
