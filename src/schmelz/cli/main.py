@@ -23,6 +23,7 @@ from schmelz.cli import (
     jobs,
     machine,
     people,
+    planner,
     proofs,
     reconcile,
     serve,
@@ -77,6 +78,7 @@ for room in (
     backup,
     twin,
     whatif,
+    planner,
 ):
     room.register(app)
 

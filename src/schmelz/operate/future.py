@@ -60,7 +60,7 @@ def build(system: System, ask: Ask) -> Built:
     name, window = _window(system, ask, moment)
     found, shared = figures.split(system), windows.shared(policy, system.id, moment)
     where = sites(system, ask.change.nodes)
-    jobs, live = _jobs(system)
+    jobs, live = present_jobs(system)
     rest = claims(system, moment)
     past = _past(system, moment)
     mixes, about = _mixes(system, past)
@@ -138,7 +138,7 @@ def _away(system: System, change: Change, where: Sequence[tuple[str, int]]) -> t
 # -- jobs of now
 
 
-def _jobs(system: System) -> tuple[list[tuple[Job, str]], bool]:
+def present_jobs(system: System) -> tuple[list[tuple[Job, str]], bool]:
     """The jobs that run or wait, with their pools, running ones first; False where the cluster did not answer."""
     known = dict(Project.objects.filter(system=system.id).values_list("code", "pool"))
     try:

@@ -6,6 +6,7 @@ Both take no time where that has been done before.
 
 import subprocess
 import sys
+from pathlib import Path
 from threading import Event, Lock, Thread
 
 READY, LOCK = Event(), Lock()
@@ -15,12 +16,30 @@ _started: list[Thread] = []
 
 
 def load() -> None:
-    """Compile the kernel of the deficit rule, or take it from where it is kept."""
+    """Compile the kernel of the deficit rule, or take it from where it is kept; then leave a mark there."""
     from schmelz.twin.generator import tiny
     from schmelz.twin.pools import deficit
     from schmelz.twin.workload import Options
 
     deficit(tiny(("one", "other")), Options(2))
+    if mark := _mark():
+        mark.touch()
+
+
+def _mark() -> Path | None:
+    """The file that says that everything is compiled; None where nothing is kept."""
+    import numba
+
+    from schmelz.twin import pools  # noqa: F401  (which names the directory)
+
+    place = numba.config.CACHE_DIR  # type: ignore[attr-defined]
+    return Path(place) / ".deficit-compiled" if place else None
+
+
+def kept() -> bool:
+    """Whether compiled code of this version is there."""
+    mark = _mark()
+    return mark is not None and mark.exists()
 
 
 def ready(wait: float = 0) -> bool:
@@ -34,9 +53,9 @@ def ready(wait: float = 0) -> bool:
 
 def _make() -> None:
     try:
-        subprocess.run(
-            [sys.executable, "-c", LOAD], check=False, timeout=LONGEST, stdin=subprocess.DEVNULL, capture_output=True
-        )
+        if not kept():
+            command = [sys.executable, "-c", LOAD]
+            subprocess.run(command, check=False, timeout=LONGEST, stdin=subprocess.DEVNULL, capture_output=True)
         load()
         READY.set()
     finally:

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
-from schmelz.twin.pool_results import percentile
 from schmelz.twin.pool_segments import Segments, segments
+from schmelz.twin.results import percentile
 from schmelz.twin.sharing import PoolOptions, Sharing
 from schmelz.twin.workload import Bools, Ints, Schedule, Workload
 from schmelz.units import DAY, PPM, Period

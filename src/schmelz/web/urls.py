@@ -15,6 +15,7 @@ from schmelz.web.views import (
     letters,
     metrics,
     plan,
+    planner,
     project_moves,
     projects,
     sign,
@@ -68,6 +69,7 @@ urlpatterns = [
     path("steering/<slug:code>/sign", steering.sign, name="sign-mandate"),
     path("steering/<slug:code>/revoke", steering.revoke, name="revoke-mandate"),
     path("what-if", whatif.page, name="whatif"),
+    path("call-planner", planner.page, name="planner"),
     path("health", health.page, name="health"),
     path("metrics", metrics.page, name="metrics"),
 ]
