@@ -92,9 +92,13 @@ def sentence(one: Advice) -> str:
     """What to do, in a sentence."""
     amount = f"{hours(one.plan.call_for_gpu_hours * HOUR)} GPU-hours"
     if not one.plan.call_for_gpu_hours:
-        when = "not within a year" if one.call_by is None else f"by {one.call_by} for what comes after"
-        return f"nothing to call for in the next 90 days; call {when}"
-    return f"call for {amount} {'now' if one.call_by is None or one.late else f'by {one.call_by}'}"
+        later = "" if one.call_by is None else f"; call by {_said(one.call_by)} for what comes after"
+        return f"nothing to call for in the next 90 days{later}"
+    return f"call for {amount} {'now' if one.call_by is None or one.late else f'by {_said(one.call_by)}'}"
+
+
+def _said(day: date) -> str:
+    return f"{day:%a} {day.day} {day:%b %Y}"
 
 
 def statement(system: System, found: Sequence[Advice]) -> Statement:
@@ -119,7 +123,7 @@ def statement(system: System, found: Sequence[Advice]) -> Statement:
         )
         for one in found
     ]
-    note = "Share: with what the pool is behind the others, as far as it can be caught up. Projects use what they have left evenly."
+    note = "Share: with what the pool is behind the others, if it can be caught up. Projects use what they have left evenly."
     facts = (("machine", system.title), *((one.pool.title, sentence(one)) for one in found))
     tables = (Table("plan", "The next 90 days", columns, tuple(rows), note), _window(found), *map(_months, found))
     return Statement("call-plan", f"call-plan-{system.id}", f"Call planner of {system.title}", now(), facts, tables)

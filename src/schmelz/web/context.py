@@ -37,7 +37,6 @@ LINKS = (
     Link("letters", "Letters"),
     Link("steering", "Steering", Permission.MANDATE_READ),
     Link("whatif", "What if", Permission.FORECAST_READ),
-    Link("planner", "Call planner", Permission.FORECAST_READ),
     Link("plan", "Plan", Permission.PLAN_READ),
     Link("health", "Health", Permission.PLAN_READ),
 )

@@ -23,6 +23,7 @@ from schmelz.web.words import number
 @needs(Permission.FORECAST_READ, the_forecasts)
 def page(request: HttpRequest, system: System) -> HttpResponse:
     found = advice(system)
+    tables = said(statement(system, found), factory().zone)
     return render(
         request,
         "web/planner.html",
@@ -31,8 +32,9 @@ def page(request: HttpRequest, system: System) -> HttpResponse:
             "systems": [one for one in factory().systems if one.gpus()],
             "advice": [(one, sentence(one)) for one in found],
             "chart": chart(found),
-            "tables": said(statement(system, found), factory().zone),
-            "section": "planner",
+            "tables": [table for table in tables if not table.key.startswith("months-")],
+            "behind": [table for table in tables if table.key.startswith("months-")],
+            "section": "whatif",
         },
     )
 
