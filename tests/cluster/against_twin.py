@@ -3,8 +3,9 @@
 Two pools send sleeping jobs of 1, 2 and 4 GPUs in waves to 16 GPUs on two sites; the steering moves the caps under a signed
 mandate. Slurm's own records then give the twin the submissions, sizes, run times and limits; nothing else. The twin knows
 no *handover*: the seconds between the end of a job and the start of the next one on the same GPUs (the end is told, its node
-cleaned up, the scheduler looks every second or two, caps move every two). Its mean is read off the records: idle GPU-seconds
-while jobs waited, for each GPU of a start. A second run of the twin, with every job longer by that, shows what it explains.
+cleaned up, the scheduler looks every second or two, caps move every two). Its mean is read off the records: what Slurm left
+idle while jobs waited beyond what the twin left idle, for each GPU of a start. A second run of the twin, with every job
+longer by that, shows what it explains.
 For tests and for the bench.
 """
 
@@ -109,19 +110,26 @@ def options(contest: Contest) -> PoolOptions:
 
 
 def handover(work: Workload, contest: Contest) -> float:
-    """Idle GPU-seconds while jobs waited, for each GPU of a start."""
-    found = segments(work, real(work), options(contest))
-    idle = ((found.capacity - found.use.sum(1)) * found.dt)[found.wait.any(1)].sum()
-    return float(idle) / float(work.size.sum())
+    """Seconds between a job and the next: idle GPU-seconds while jobs waited, beyond the twin's, for each GPU of a start."""
+    real_idle, made_idle = (_idle(work, made, contest) for made in (real(work), simulated(work, contest)))
+    return max(0.0, (real_idle - made_idle) / float(work.size.sum()))
 
 
-def simulated(work: Workload, contest: Contest, longer: int = 0) -> Schedule:
-    """The twin's schedule of the same jobs, each `longer` by so many seconds."""
+def _idle(work: Workload, made: Schedule, contest: Contest) -> float:
+    found = segments(work, made, options(contest))
+    return float(((found.capacity - found.use.sum(1)) * found.dt)[found.wait.any(1)].sum())
+
+
+def simulated(work: Workload, contest: Contest, longer: float = 0.0) -> Schedule:
+    """The twin's schedule of the same jobs, each `longer` by so many seconds; counted in tenths of a second."""
+    more = round(10 * longer)
     held = Workload(
-        np.arange(len(work)), work.submit, work.run + longer, work.size, work.estimate + longer,
+        np.arange(len(work)), work.submit * 10, work.run * 10 + more, work.size, work.estimate * 10 + more,
         work.pool, work.pools, work.owner, work.owners,
     )  # fmt: skip
-    return deficit(held, options(contest))
+    made = deficit(held, options(contest))
+    start = made.start // 10
+    return Schedule(start, start + work.run)
 
 
 def agreement(work: Workload, twin: Schedule) -> Agreement:
@@ -169,18 +177,17 @@ def _share(work: Workload, start: np.ndarray, until: int) -> float:
 def told(work: Workload, contest: Contest) -> list[str]:
     """The comparison in lines."""
     gap = handover(work, contest)
-    lines = [
-        f"{len(work)} jobs of {len(POOLS)} pools on {contest.system.gpus()} GPUs; handover {gap:.1f} s for each GPU of a start"
-    ]
-    for words, longer in (("the twin", 0), (f"with a handover of {round(gap)} s", round(gap))):
+    lines = [f"{len(work)} jobs of {len(POOLS)} pools on {contest.system.gpus()} GPUs, handover {gap:.1f} s"]
+    for words, longer in (("the twin", 0.0), (f"with a handover of {gap:.1f} s", gap)):
         found = agreement(work, simulated(work, contest, longer))
         pools = ", ".join(f"{pool} {made:.1f} / {seen:.1f}" for pool, (made, seen) in found.by_pool.items())
         lines += [
             f"{words}:",
-            f"  pairs in the same order {100 * found.ordered:.1f} %, within a pool {100 * found.within_pools:.1f} %,"
-            f" rank correlation {found.rank:.3f}",
-            f"  mean wait {found.mean_wait:.1f} s, real {found.real_wait:.1f} s (by pool {pools}); median difference {found.off_median:.1f} s",
-            f"  eurohpc's part half-way {100 * found.share[0]:.1f} %, real {100 * found.share[1]:.1f} %;"
-            f" all done after {found.makespan[0]} s, real {found.makespan[1]} s",
+            f"  pairs in the same order {100 * found.ordered:.1f} %, within a pool {100 * found.within_pools:.1f} %",
+            f"  rank correlation of the starts {found.rank:.3f}",
+            f"  mean wait {found.mean_wait:.1f} s, real {found.real_wait:.1f} s (by pool {pools})",
+            f"  median difference of a job's wait {found.off_median:.1f} s",
+            f"  eurohpc's part half-way {100 * found.share[0]:.1f} %, real {100 * found.share[1]:.1f} %",
+            f"  all done after {found.makespan[0]} s, real {found.makespan[1]} s",
         ]
     return lines

@@ -31,9 +31,9 @@ def test_the_twin_agrees_with_slurm_on_order_and_waits(contest: Contest) -> None
     work = run(contest)
     print("", *told(work, contest), sep="\n")
     assert len(work) >= 200 and set(work.pool.tolist()) == {0, 1}
-    gap = round(handover(work, contest))
-    plain, held = (agreement(work, simulated(work, contest, longer)) for longer in (0, gap))
-    assert plain.mean_wait < plain.real_wait, "Slurm needs time between jobs, the twin none"
-    assert held.ordered > 0.85 and held.within_pools > 0.9, held
-    assert abs(held.mean_wait - held.real_wait) < 0.25 * held.real_wait, held
+    gap = handover(work, contest)
+    plain, held = (agreement(work, simulated(work, contest, longer)) for longer in (0.0, gap))
+    assert gap < 3, f"{gap:.1f} s between two jobs: this machine is too busy to compare anything"
+    assert min(plain.ordered, held.ordered) > 0.85 and min(plain.within_pools, held.within_pools) > 0.88, (plain, held)
+    assert abs(held.mean_wait - held.real_wait) < 0.3 * held.real_wait, held
     assert abs(held.share[0] - held.share[1]) < 0.1, held
