@@ -1,172 +1,152 @@
 """The twin: `schmelz twin TRACE --gpus N` runs the jobs of a trace through a policy, or through several to compare them.
 
-Needs no data directory and no factory. Figures go to standard output, the rules by which the trace was read to standard
-error, or into `rules` of the JSON. `jobs_per_s` is the compiled kernel alone, `compile_s` what came before it.
+Needs no data directory, and a factory only with --system. Figures go to standard output, the rules by which the trace was
+read and counted to standard error, or into `rules` of the JSON. `jobs_per_s` is the compiled kernel alone, `compile_s` what
+came before it.
 """
 
-import csv
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from schmelz.cli.access import Json
+from schmelz.cli.replay import POLICY_NAMES, Wish, run
 from schmelz.cli.show import put_json, put_table, say
 from schmelz.faults import BadInput
 
-if TYPE_CHECKING:
-    from schmelz.twin.workload import Options, Schedule, Workload
-
 MOST_GPUS = 10_000_000
-POLICY_NAMES = ("fcfs", "easy", "conservative", "sjbf", "partition", "fairshare", "deficit")
+MOST_JOBS = 10_000_000
 SHOWN = {
     "jobs": "jobs",
     "mean_wait_s": "mean wait s",
+    "p50_wait_s": "p50 wait s",
+    "p95_wait_s": "p95 wait s",
     "max_wait_s": "max wait s",
     "mean_bounded_slowdown": "slowdown",
     "utilisation": "utilisation",
 }
+OF_POOL = {**SHOWN, "share_ppm": "share ppm", "shortfall_gpu_s": "shortfall GPU s", "lent_gpu_s": "lent GPU s"}
 
 
 def register(app: typer.Typer) -> None:
     app.command("twin")(twin)
 
 
+def _option(*names: str, metavar: str | None = None, help: str) -> Any:
+    return typer.Option(*names, metavar=metavar, help=help)
+
+
 def twin(
-    source: Annotated[Path, typer.Argument(metavar="TRACE", help="The trace: a file, plain or gzip.")],
-    gpus: Annotated[int, typer.Option("--gpus", metavar="N", help="How many GPUs the machine has.")],
+    source: Annotated[Path | None, typer.Argument(metavar="TRACE", help="The trace: a file, plain or gzip.")] = None,
+    gpus: Annotated[int | None, _option("--gpus", metavar="N", help="How many GPUs the machine has.")] = None,
     policy: Annotated[
-        str, typer.Option("--policy", metavar="P[,P...]", help=f"{', '.join(POLICY_NAMES)}; several are compared.")
-    ] = "easy",
-    order: Annotated[
-        str, typer.Option("--order", metavar="batch|serial", help="What happens first at equal times.")
-    ] = "batch",
+        list[str] | None, _option("--policy", metavar="P[,P...]", help=f"{', '.join(POLICY_NAMES)}; several are compared.")
+    ] = None,
+    order: Annotated[Literal["batch", "serial"], _option("--order", help="What happens first at equal times.")] = "batch",
     form: Annotated[
-        str | None, typer.Option("--format", metavar="swf|sacct|csv", help="Else guessed from the name or first line.")
+        Literal["swf", "sacct", "csv"] | None, _option("--format", help="Else guessed from the name or first line.")
     ] = None,
-    size: Annotated[
-        str, typer.Option("--size", metavar="requested|allocated", help="Which size counts.")
-    ] = "requested",
+    size: Annotated[Literal["requested", "allocated"], _option("--size", help="Which size counts.")] = "requested",
     overrun: Annotated[
-        str, typer.Option("--overrun", metavar="kill|extend", help="A run beyond its estimate: cut, or kept.")
+        Literal["kill", "extend"], _option("--overrun", help="A run beyond its estimate: cut, or kept.")
     ] = "kill",
+    estimates: Annotated[
+        str, _option("--estimates", metavar="exact|factor=F|history", help="Where a job has none.")
+    ] = "exact",
     pools: Annotated[
-        str | None, typer.Option("--pools", metavar="MAP", help="A file of lines name,pool; or a=pool,b=pool.")
+        str | None, _option("--pools", metavar="MAP", help="A file of lines name,pool; or a=pool,b=pool.")
     ] = None,
-    starts: Annotated[
-        Path | None, typer.Option("--starts", metavar="FILE", help="Write every job's start there.")
-    ] = None,
+    modes: Annotated[str | None, _option("--modes", metavar="MAP", help="The same for access modes.")] = None,
     columns: Annotated[
-        list[str] | None, typer.Option("--map", metavar="MEANING=COLUMN", help="What columns of a CSV mean.")
+        list[str] | None, _option("--map", metavar="MEANING=COLUMN", help="What columns of a CSV mean.")
     ] = None,
+    layout: Annotated[
+        Path | None, _option("--layout", metavar="FILE", help="Sites, weights, outages, budgets (docs/twin.md).")
+    ] = None,
+    system: Annotated[
+        str | None, _option("--system", metavar="ID", help="Sites, pools and rule of a system of the factory.")
+    ] = None,
+    sites: Annotated[str | None, _option("--sites", metavar="A=N,B=N", help="GPUs of each site.")] = None,
+    weights: Annotated[str | None, _option("--weights", metavar="P=W,Q=W", help="The pools' weights.")] = None,
+    floor: Annotated[
+        int | None, _option("--floor", metavar="PERCENT", help="What a waiting pool never stays below.")
+    ] = None,
+    dead_band: Annotated[
+        int | None, _option("--dead-band", metavar="PPM", help="Deficits so close count as equal.")
+    ] = None,
+    half_life: Annotated[
+        str | None, _option("--half-life", metavar="7d", help="Of use, for fairshare.")
+    ] = None,
+    no_lend: Annotated[bool, _option("--no-lend", help="Every pool has its part of the machine for itself.")] = False,
+    preempt_after: Annotated[
+        str | None, _option("--preempt-after", metavar="2h", help="Take back from jobs over a share that ran so long.")
+    ] = None,
+    tau: Annotated[int, _option("--tau", metavar="SECONDS", help="The bound of the slowdown.")] = 10,
+    warm_up: Annotated[int, _option("--warm-up", metavar="SECONDS", help="Jobs submitted so early count nowhere.")] = 0,
+    generate: Annotated[int | None, _option("--generate", metavar="JOBS", help="Make up so many jobs, with no trace.")] = None,
+    load: Annotated[float, _option("--load", help="For --generate: the offered load.")] = 0.9,
+    seed: Annotated[int, _option("--seed", help="For --generate: the same seed, the same jobs.")] = 1,
+    save: Annotated[Path | None, _option("--save", metavar="FILE", help="For --generate: write the jobs as SWF.")] = None,
+    starts: Annotated[Path | None, _option("--starts", metavar="FILE", help="Write every job's start there.")] = None,
     as_json: Json = False,
-) -> None:
+) -> None:  # fmt: skip
     """Simulate the jobs of a trace: waits, slowdown and use under a policy."""
-    chosen = _policies(policy)
-    _one_of("--order", order, ("batch", "serial"))
-    _one_of("--size", size, ("requested", "allocated"))
-    _one_of("--overrun", overrun, ("kill", "extend"))
-    if not 1 <= gpus <= MOST_GPUS:
+    if gpus is not None and not 1 <= gpus <= MOST_GPUS:
         raise BadInput(f"--gpus: {gpus} is not 1 to {MOST_GPUS}")
+    if tau < 1 or warm_up < 0:
+        raise BadInput("--tau: is 1 s or more; --warm-up: is 0 s or more")
+    if (source is None) == (generate is None):
+        raise BadInput("name a trace, or --generate JOBS; one of the two")
+    if generate is not None and not (1 <= generate <= MOST_JOBS and 0 < load <= 100 and seed >= 0):
+        raise BadInput(f"--generate: 1 to {MOST_JOBS} jobs; --load: more than 0, at most 100; --seed: 0 or more")
+    if save and generate is None:
+        raise BadInput("--save: goes with --generate; a trace is there already")
+    chosen = _policies(policy or ["easy"])
     if starts and len(chosen) > 1:
         raise BadInput("--starts: takes the starts of one policy; name one with --policy")
-    results, jobs = _run(
-        source,
-        gpus,
-        chosen,
-        starts,
-        form=form,
-        columns=columns or (),
-        pools=pools,
-        order=order,
-        size=size,
-        overrun=overrun,
-    )
+    rule = {"floor_percent": floor, "dead_band_ppm": dead_band, "half_life": half_life, "minimum_run": preempt_after}
+    if no_lend:
+        rule["lend"] = False
+    if preempt_after is not None:
+        rule["marked"] = "over-share"
+    wish = Wish(
+        source, gpus, chosen, order, form, size, overrun, estimates, pools, modes, tuple(columns or ()), layout, system,
+        sites, weights, {key: value for key, value in rule.items() if value is not None}, tau, warm_up, generate, load,
+        seed, save, starts,
+    )  # fmt: skip
+    results = run(wish)
     if as_json:
         put_json(results[0] if len(results) == 1 else {"policies": results})
         return
-    for note in jobs.notes:
+    for note in dict.fromkeys(note for result in results for note in result["rules"]):
         say(f"rule: {note}")
     _tables(results)
 
 
-def _policies(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
+def _policies(texts: list[str]) -> list[str]:
+    names = [name.strip() for text in texts for name in text.split(",")]
     for name in names:
-        _one_of("--policy", name, POLICY_NAMES)
+        if name not in POLICY_NAMES:
+            raise BadInput(f"--policy: {name!r} is none of {', '.join(POLICY_NAMES)}")
     if len(set(names)) < len(names):
-        raise BadInput(f"--policy: {text!r} names a policy twice")
+        raise BadInput(f"--policy: {','.join(names)!r} names a policy twice")
     return names
 
 
-def _one_of(option: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise BadInput(f"{option}: {value!r} is none of {', '.join(known)}")
-
-
-def _run(
-    source: Path, gpus: int, policies: Sequence[str], starts: Path | None, *, form: str | None, columns: Sequence[str],
-    pools: str | None, order: Any, size: Any, overrun: Any,
-) -> "tuple[list[dict[str, Any]], Workload]":  # fmt: skip
-    """The figures of every policy, and the jobs. numba is loaded here, where words of options are known to be right."""
-    from schmelz.cli.traces import trace
-    from schmelz.twin.pool_map import pool_map
-    from schmelz.twin.records import Rules, workload
-    from schmelz.twin.workload import Options
-
-    rules = Rules(gpus, size, overrun, None if pools is None else pool_map(pools))
-    try:
-        jobs = workload(trace(source, form, columns), rules)
-    except BadInput as error:
-        raise BadInput([fault if str(source) in fault else f"{source}: {fault}" for fault in error.faults]) from None
-    return [_result(name, jobs, Options(gpus, order), starts) for name in policies], jobs
-
-
-def _result(policy: str, jobs: "Workload", options: "Options", starts: Path | None) -> dict[str, Any]:
-    from schmelz.twin.policies import timed
-    from schmelz.twin.results import summary
-
-    done = timed(policy, jobs, options)
-    if starts:
-        _write(starts, jobs, done.schedule)
-    return {
-        "policy": policy,
-        "order": options.order,
-        "gpus": options.gpus,
-        **summary(jobs, done.schedule, options.gpus),
-        **dict(jobs.counts),
-        **({"figures": dict(done.schedule.figures)} if done.schedule.figures else {}),
-        "jobs_per_s": round(len(jobs) / max(done.kernel_s, 1e-9)),
-        "compile_s": round(done.compile_s, 3),
-        "rules": list(jobs.notes),
-    }
-
-
-def _write(path: Path, jobs: "Workload", schedule: "Schedule") -> None:
-    """The starts, whole or not at all."""
-    from schmelz.twin.results import STARTS, starts
-
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        with aside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(STARTS)
-            writer.writerows(starts(jobs, schedule))
-        aside.replace(path)
-    except OSError as error:
-        raise BadInput(f"--starts {path}: cannot be written ({error.strerror})") from None
-
-
-def _tables(results: Sequence[dict[str, Any]]) -> None:
+def _tables(results: list[dict[str, Any]]) -> None:
     """One column for each policy; below, the pools."""
     names = [result["policy"] for result in results]
-    rows = [(shown, *(_rounded(result[name]) for result in results)) for name, shown in SHOWN.items()]
-    for number, pool in enumerate(results[0]["pools"] if len(results[0]["pools"]) > 1 else ()):
-        rows += [
-            (f"{pool['pool']}: {shown}", *(_rounded(result["pools"][number][name]) for result in results))
-            for name, shown in SHOWN.items()
-        ]
+    rows: list[tuple[object, ...]] = [
+        (shown, *(_rounded(result[name]) for result in results)) for name, shown in SHOWN.items()
+    ]
+    if len(results[0]["pools"]) > 1:
+        rows.append(("share error ppm", *(_rounded(result["share_error_ppm"]) for result in results)))
+        for number, pool in enumerate(results[0]["pools"]):
+            of_pool = [result["pools"][number] for result in results]
+            rows += [
+                (f"{pool['pool']}: {shown}", *(_rounded(p[name]) for p in of_pool)) for name, shown in OF_POOL.items()
+            ]
     rows += [
         (name, *(result[key] for result in results))
         for name, key in (("jobs/s", "jobs_per_s"), ("compile s", "compile_s"))

@@ -29,16 +29,21 @@ def build(workload: Workload, sharing: Sharing, sites: Sites, weights: tuple[int
             order,
             pools,
             np.stack([gpus, gpus, clear, np.zeros_like(gpus)], 1),
-            np.zeros((len(gpus), int(gpus.max()) + 1, 3), np.int64),
-            np.zeros((int(gpus.sum()) + 2, 2), np.int64),
+            np.zeros((len(gpus), min(int(gpus.max()), len(workload)) + 1, 3), np.int64),
+            np.zeros((min(int(gpus.sum()), len(workload)) + 2, 2), np.int64),
             _owners(sharing.budgets),
             _facts(workload, sharing, changes, int(gpus.sum()), sum(weights)),
             np.zeros(len(weights), np.float64),
-            np.zeros((4 * int(gpus.sum()) + 1000, 4), np.int64),
+            np.zeros((4 * most_cuts(workload, sharing, sites) + 1, 4), np.int64),
         ),
         changes,
         clipped,
     )
+
+
+def most_cuts(workload: Workload, sharing: Sharing, sites: Sites) -> int:
+    """The runs that can be cut at one event: no more than run at once."""
+    return 0 if sharing.minimum_run is None else min(sum(gpus for _, gpus in sites), len(workload))
 
 
 def _pools(workload: Workload, weights: tuple[int, ...], sharing: Sharing) -> tuple[Table, Small, Small]:

@@ -77,6 +77,7 @@ def _backfilled(workload: Workload, options: Options, *, by_length: bool) -> Sch
         options.gpus.bit_length(),
         by_length,
     )
+    options.watch.append(lambda: int(machine.running.counts[STARTED]))
     if options.order == "serial":
         _serial(machine)
     else:

@@ -49,6 +49,7 @@ def conservative(workload: Workload, options: Options) -> Schedule:
     at[POINTS] = 1
     jobs_of = workload.submit, workload.run, workload.size, workload.estimate
     profile = Profile(*jobs_of, time, free, waiting, start, np.empty(most, np.int64), order, at, jobs.bit_length())
+    options.watch.append(lambda: int(at[STARTED]))
     _simulate(profile, options.order == "serial")
     return Schedule(start, start + workload.run)
 

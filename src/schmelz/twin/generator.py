@@ -3,10 +3,10 @@
 Sizes are powers of two with the weights of SIZES; run times are log-normal (median half an hour, at most two days);
 estimates are the run times times 1 to 5, rounded up to a quarter of an hour, at most two days; arrivals are a Poisson
 process whose rate makes the offered *load*: GPU-seconds asked for against those that the machine has in that time.
-The same seed gives the same jobs.
+The same seed gives the same jobs; `as_swf` writes them as a trace.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from schmelz.twin.workload import Workload
 SIZES = {1: 30, 2: 12, 4: 20, 8: 16, 16: 10, 32: 6, 64: 4, 128: 1.5, 256: 0.5}
 MEDIAN_RUN, SPREAD, LONGEST = 1800, 1.6, 172_800
 QUARTER = 900
+ROWS = 100_000
 
 
 def generated(jobs: int, gpus: int, *, load: float = 0.9, seed: int = 1, pools: Sequence[str] = ("all",)) -> Workload:
@@ -33,6 +34,18 @@ def generated(jobs: int, gpus: int, *, load: float = 0.9, seed: int = 1, pools: 
     return Workload(
         numbers, submit, run, size, np.minimum(asked, LONGEST), pool, tuple(pools), pool, tuple(pools), (note,)
     )
+
+
+def as_swf(workload: Workload) -> Iterator[str]:
+    """The lines of a trace in the Standard Workload Format; the group is the number of the pool, the first one 1."""
+    yield from (f"; {note}\n" for note in workload.notes)
+    yield from (f"; group {number}: {pool}\n" for number, pool in enumerate(workload.pools, 1))
+    for first in range(0, len(workload), ROWS):
+        part = slice(first, first + ROWS)
+        columns = (workload.job, workload.submit, workload.run, workload.size, workload.estimate, workload.pool)
+        for job, submit, run, size, estimate, pool in zip(*(column[part].tolist() for column in columns), strict=True):
+            sizes = f"{size} -1 -1 {size} {estimate}"
+            yield f"{job} {submit} -1 {run} {sizes} -1 1 -1 {pool + 1} -1 -1 -1 -1 -1\n"
 
 
 def tiny(pools: Sequence[str]) -> Workload:

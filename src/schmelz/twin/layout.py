@@ -5,18 +5,20 @@ jobs are looked up in all columns of names of the trace, the owner's (budgets) i
 at its sites only; of several partitions that its names are in, the first of the file decides; of none: anywhere.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from schmelz.faults import BadInput
+from schmelz.policy.checks import dotted
 from schmelz.policy.fields import Count, Flag, Line, Percent, Positive, PositiveSpan, Span, Table
 from schmelz.policy.load import LARGEST_FILE, parse_as
 from schmelz.policy.schema import System
+from schmelz.policy.words import spoken
 from schmelz.twin.records import by_name
 from schmelz.twin.sharing import Away, Budgets, Sharing
 from schmelz.twin.workload import Bools, Small, Workload
@@ -69,6 +71,14 @@ def load(path: Path) -> Layout:
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     return parse_as(Layout, text, str(path))
+
+
+def changed(layout: Layout, given: Mapping[str, Any]) -> Layout:
+    """The layout with other values for some keys. Raises BadInput."""
+    try:
+        return Layout.model_validate({**layout.model_dump(), **given})
+    except ValidationError as error:
+        raise BadInput([f"{dotted(path)}: {text}" for path, text in spoken(error, Layout)]) from None
 
 
 def of_system(system: System) -> Layout:
@@ -167,4 +177,4 @@ def _budgets(rows: Sequence[Budget], work: Workload, where: str) -> Budgets | No
                 (int(at), numbers[row.owner], row.gpu_s * (1 + factor * n), again) for n, at in enumerate(months, 1)
             ]
     table = np.array(sorted(steps), np.int64).reshape(-1, 4).T
-    return Budgets(allowed, np.zeros_like(allowed), *table[:3], table[3] > 0)
+    return Budgets(allowed, np.zeros_like(allowed), table[0], table[1], table[2], table[3] > 0)

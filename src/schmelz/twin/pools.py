@@ -6,18 +6,20 @@ alone, first come first served with backfill; nothing is lent. A job larger than
 that size and counted.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from schmelz.twin.building import build
+from schmelz.twin.building import build, most_cuts
 from schmelz.twin.pool_kernel import simulate
-from schmelz.twin.pool_tables import CUT, LOST, MARKED, SITE, SIZE, START
+from schmelz.twin.pool_tables import CUT, LOST, MARKED, SENT, SITE, SIZE, START
 from schmelz.twin.sharing import Sharing, checked
 from schmelz.twin.workload import Ints, Options, Schedule, Workload
 from schmelz.units import split_by_weight
 
 Sites = tuple[tuple[str, int], ...]
+Watch = list[Callable[[], int]]
 
 
 def deficit(workload: Workload, options: Options) -> Schedule:
@@ -25,20 +27,21 @@ def deficit(workload: Workload, options: Options) -> Schedule:
     sharing, sites, weights = checked(options, len(workload.pools))
     if not sharing.lend:
         return partition(workload, options)
-    return run(workload, replace(sharing, half_life=0), sites, weights)
+    return run(workload, replace(sharing, half_life=0), sites, weights, options.watch)
 
 
 def fairshare(workload: Workload, options: Options) -> Schedule:
     """Decayed use by weight decides who goes first."""
     sharing, sites, weights = checked(options, len(workload.pools))
-    return run(workload, replace(sharing, floor_percent=0), sites, weights)
+    return run(workload, replace(sharing, floor_percent=0), sites, weights, options.watch)
 
 
 def partition(workload: Workload, options: Options) -> Schedule:
     """Fixed parts by weight."""
     sharing, sites, weights = checked(options, len(workload.pools))
     parts = [
-        _part(workload, replace(sharing, half_life=0), sites, weights, number) for number in range(len(workload.pools))
+        _part(workload, replace(sharing, half_life=0), sites, weights, number, options.watch)
+        for number in range(len(workload.pools))
     ]
     start, end, size = np.full((3, len(workload)), -1, np.int64)
     site = np.full(len(workload), -1, np.int32)
@@ -53,7 +56,7 @@ def partition(workload: Workload, options: Options) -> Schedule:
 
 
 def _part(
-    workload: Workload, sharing: Sharing, sites: Sites, weights: tuple[int, ...], number: int
+    workload: Workload, sharing: Sharing, sites: Sites, weights: tuple[int, ...], number: int, watch: Watch
 ) -> tuple[Ints, Schedule]:
     """One pool alone on its part of each site; which jobs these are."""
     jobs = np.flatnonzero(workload.pool == number)
@@ -68,14 +71,14 @@ def _part(
     )
     places = None if sharing.job_sites is None else sharing.job_sites[jobs]
     own = replace(sharing, away=away, job_sites=places, marked=None, minimum_run=None, floor_percent=0, before=(0, ()))
-    return jobs, run(alone, own, parts, (1,))
+    return jobs, run(alone, own, parts, (1,), watch)
 
 
-def run(workload: Workload, sharing: Sharing, sites: Sites, weights: tuple[int, ...]) -> Schedule:
+def run(workload: Workload, sharing: Sharing, sites: Sites, weights: tuple[int, ...], watch: Watch) -> Schedule:
     """Run the kernel."""
     twin, changes, clipped = build(workload, sharing, sites, weights)
-    most = sum(gpus for _, gpus in sites)  # no more runs can be cut at one event
-    while not simulate(twin, changes, most):
+    watch.append(lambda: int(twin.facts[SENT]))
+    while not simulate(twin, changes, most_cuts(workload, sharing, sites)):
         twin = twin._replace(cuts=np.concatenate([twin.cuts, np.zeros_like(twin.cuts)]))
     cuts = [tuple(row) for row in twin.cuts[: twin.facts[CUT]].tolist()]
     start, site = twin.jobs[:, START].copy(), twin.traits[:, SITE].copy()

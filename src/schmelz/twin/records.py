@@ -98,7 +98,7 @@ def _columns(columns: Sequence[Names], kept: Bools) -> tuple[Names, ...]:
 def _missing(run: Ints, columns: Sequence[Names], rules: Rules) -> Ints:
     """The estimate of each job, were it missing."""
     if rules.missing == "factor":
-        return np.minimum(np.ceil(run * rules.factor), LONGEST - 1).astype(np.int64)
+        return np.asarray(np.minimum(np.ceil(run * rules.factor), LONGEST - 1).astype(np.int64))
     if rules.missing == "history":
         user = columns[min(1, len(columns) - 1)].code if columns else np.zeros(len(run), np.int32)
         return np.maximum(run, _history(run, user))

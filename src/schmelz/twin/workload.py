@@ -7,7 +7,7 @@ Invariants of a workload: sorted by submission, equal submissions in the order o
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -79,10 +79,14 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Options:
-    """The machine and the order of events; policies with more to choose add their fields here, with defaults."""
+    """The machine and the order of events; policies with more to choose add their fields here, with defaults.
+
+    A policy puts a function into `watch`: how many jobs are done with so far, for whoever looks on while it runs.
+    """
 
     gpus: int
     order: Order = "batch"
+    watch: list[Callable[[], int]] = field(default_factory=list, compare=False)
 
 
 def checked(workload: Workload, options: Options) -> None:
