@@ -9,6 +9,7 @@ so far, and its jobs that wait, on average of each step. Integers; null where th
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -135,7 +136,7 @@ def _of_machine(frame: Frame, work: Workload, done: Schedule, found: Segments | 
     if found is None:
         return {
             **_waits(work, done, mine),
-            "delivered_gpu_s": frame.delivered + _all(frame),
+            "delivered_gpu_s": frame.delivered + _quiet(frame, frame.start, frame.window.end),
             "utilisation_ppm": None,
             "idle_while_waiting_gpu_s": 0,
         }
@@ -150,25 +151,33 @@ def _of_machine(frame: Frame, work: Workload, done: Schedule, found: Segments | 
     }
 
 
-def _all(frame: Frame) -> int:
-    """What is delivered where nothing runs."""
-    return frame.gpus * max(0, frame.window.end - frame.start)
+def _quiet(frame: Frame, begin: int, end: int) -> int:
+    """What is delivered in a span in which nothing runs: all GPUs that are not away."""
+    sharing = frame.sharing
+    steps = (moment for one in sharing.away for moment in (one.start, one.end) if begin < moment < end)
+    edges = sorted({begin, max(begin, end), *steps})
+    up = 0
+    for at, stop in pairwise(edges):
+        for name, gpus in sharing.sites:
+            away = sum(one.gpus for one in sharing.away if one.site == name and one.start <= at < one.end)
+            up += max(0, gpus - away) * (stop - at)
+    return up
 
 
 def _lead(frame: Frame, found: Segments) -> int:
     """What is delivered before the first event."""
-    return int(found.capacity[0]) * max(0, int(found.t[0]) - frame.start)
+    return _quiet(frame, frame.start, int(found.t[0]))
 
 
 def _rest(frame: Frame, found: Segments) -> int:
     """What is delivered between the last event and the window's end."""
-    return int(found.capacity[-1]) * max(0, frame.window.end - found.end)
+    return _quiet(frame, found.end, frame.window.end)
 
 
 def _used(frame: Frame, found: Segments | None) -> tuple[list[int], int]:
     """What each pool has used at the window's end, and what was delivered; nothing runs after the last job's end."""
     if found is None:
-        return list(frame.used), frame.delivered + _all(frame)
+        return list(frame.used), frame.delivered + _quiet(frame, frame.start, frame.window.end)
     used = (found.use * found.dt[:, None]).sum(0)
     used_by = [int(own) + int(more) for own, more in zip(frame.used, used, strict=True)]
     return used_by, frame.delivered + _lead(frame, found) + int((found.capacity * found.dt).sum()) + _rest(frame, found)
