@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from schmelz.operate.warm import READY, ready
+from schmelz.operate import warm
+from schmelz.operate.warm import ready
 from schmelz.portal.calls import actions
 from schmelz.portal.calls.models import Application
 from schmelz.web.charts.lines import Line, lines, top
@@ -82,7 +84,8 @@ def test_as_files(scene, browser) -> None:
 
 def test_a_page_that_is_not_ready_says_so_and_asks_again(scene, browser, monkeypatch) -> None:
     monkeypatch.setattr(whatif, "PATIENCE", 0)
-    READY.clear()
+    monkeypatch.setattr(warm, "_started", [Thread()])  # somebody began, and is not done yet
+    warm.READY.clear()
     response = browser(scene.cast.gilles).get("/what-if?nodes=300")
     assert (response.status_code, response["Refresh"]) == (200, "5") and "being made ready" in response.content.decode()
 
