@@ -23,12 +23,14 @@ from schmelz.cli import (
     jobs,
     machine,
     people,
+    planner,
     proofs,
     reconcile,
     serve,
     statements,
     steering,
     twin,
+    whatif,
 )
 from schmelz.faults import BadInput, Refused
 
@@ -75,6 +77,8 @@ for room in (
     people,
     backup,
     twin,
+    whatif,
+    planner,
 ):
     room.register(app)
 
