@@ -15,7 +15,7 @@ from schmelz.cluster.backends.slurm_call import LONG_PATIENCE, ask
 from schmelz.cluster.model import ClusterError
 
 Command = tuple[str, ...]
-AT_ONCE = 32  # slurmdbd takes 100 connections in all, and others need some
+AT_ONCE = 48  # slurmdbd takes 100 connections in all, and others need some
 ENOUGH = 3
 
 
