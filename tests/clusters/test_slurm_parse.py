@@ -144,6 +144,11 @@ ACCOUNT = "sacctmgr show account"
         (b"", "schmelz", f"{ACCOUNT}: the answer is empty"),
         (HEADER, "schmelz", "the cluster 'schmelz' has no root account; the data base knows the clusters: none"),
         (TREE, "other", "the cluster 'other' has no root account; the data base knows the clusters: schmelz"),
+        (
+            b"".join(line for line in TREE.splitlines(keepends=True) if not line.startswith(b"root|")),
+            "schmelz",
+            f"{ACCOUNT}: the answer is not whole: it lacks the root account of 'schmelz'",
+        ),
         (TREE[:-9], "schmelz", f"{ACCOUNT}: the answer is cut off in the middle of a line"),
         (TREE.replace(b"|Org\n", b"|D\n"), "schmelz", f"{ACCOUNT}: the answer lacks the column Org"),
         (TREE + b"p2|schmelz\n", "schmelz", f"{ACCOUNT}: a line has not 13 fields: 'p2|schmelz'"),

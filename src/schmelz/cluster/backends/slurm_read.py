@@ -98,6 +98,10 @@ def stand(tree: bytes, qualities: Qualities, users: bytes, cluster: str) -> Stan
     every = table(tree, TREE, "sacctmgr show account")
     rows = [row for row in every if row["Cluster"] == cluster]
     if not any(row["Account"] == ROOT and not row["User"] for row in rows):
+        if rows:
+            raise ClusterError(
+                f"sacctmgr show account: the answer is not whole: it lacks the root account of {cluster!r}"
+            )
         known = ", ".join(sorted({row["Cluster"] for row in every if row["Cluster"]})) or "none"
         raise ClusterError(f"the cluster {cluster!r} has no root account; the data base knows the clusters: {known}")
     everyone = frozenset(_member(row) for row in rows if row["User"])
