@@ -28,6 +28,17 @@ from schmelz.cluster.backends.slurm_accounts import Accounts
 PROJECTS = 1_000
 POOLS = ("eurohpc", "national")
 
+QUERIES = """
+from schmelz.cli import ready
+ready.portal()
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from schmelz.operate.follow import current_plan
+with CaptureQueriesContext(connection) as asked:
+    current_plan(ready.system(None))
+print(len(asked))
+"""
+
 
 def main() -> None:
     why = "; ".join(refusals(Settings(Path("/tmp/schmelz-bench-probe"))))
@@ -63,7 +74,10 @@ def measure(place: Path, running: Lab, load: float) -> None:
     decide("grant_gpu_s = grant_gpu_s + 3600 * id", PROJECTS)
     schmelz(f"{PROJECTS:,} different budgets changed: apply", "apply")
     fill(2 * PROJECTS)
+    say("one look", *min(look(place) for _ in range(3)), 3, load)
     schmelz(f"{2 * PROJECTS:,} projects, {PROJECTS:,} of them new: plan", "plan", code=3)
+    done = subprocess.run((sys.executable, "-c", QUERIES), check=True, capture_output=True, text=True)
+    print(f"{'  SQL queries of that plan':56} {done.stdout.strip():>7}")
 
 
 def counting(place: Path) -> dict[str, str]:
