@@ -142,7 +142,7 @@ def test_where_somebody_left_while_jobs_were_there_the_controller_is_asked_too(p
     program("squeue", "exit 0")
     assert fault_of(SlurmCluster(SYSTEM).observe) == "squeue: the answer is empty"
     program("squeue", f"echo '{head}'")
-    assert [said.partition(":")[0] for said in SlurmCluster(SYSTEM).problems()] == ["tsanna", "tsbruno"]
+    assert [said.rpartition(": ")[2] for said in SlurmCluster(SYSTEM).problems()] == ["tsanna, tsbruno"]
 
 
 def test_what_is_foreign_or_not_there_is_refused_before_anything_happens(program: Program) -> None:

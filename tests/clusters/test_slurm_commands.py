@@ -68,7 +68,6 @@ def commands() -> str:
         *(Member("tsbruno", "p200001", partition) for partition in ("", "bissen", "bettembourg")),
         *(Member("tsanna", "p200001"), Member("tsnew", "p200006"), Member("tsnew", "p200005")),
     ]
-    leads = {("tsnew", "p200005"), ("tsnew", "p200006")}
     changed = [
         (own, replace(own, gpus=None, preempts=(), priority=5)),
         (borrow, replace(borrow, preemptible=False, exempt=0)),
@@ -78,7 +77,7 @@ def commands() -> str:
         "observe": [accounts.TREE, quality.SHOW, (*accounts.USERS, "cluster=schmelz")],
         "create: QOS": quality.additions(NEW_QOS),
         "create": [write.LOAD],
-        "create: coordinators": write.new_leads(new, leads),
+        "create: coordinators": write.new_leads(new),
         "change: QOS": quality.changes(changed),
         "change: parents": write.moves("schmelz", pairs),
         "change: values": write.settings("schmelz", pairs),
@@ -104,7 +103,7 @@ def commands() -> str:
         "doctor": [doctor.CONFIG, doctor.PARTITIONS],
     }
     text = "".join(f"# {name}\n" + "".join(" ".join(c) + "\n" for c in part) + "\n" for name, part in parts.items())
-    return text + "# create: standard input of load\n" + write.load_file("schmelz", new, members, leads)
+    return text + "# create: standard input of load\n" + write.load_file("schmelz", new, members)
 
 
 def test_the_commands_are_those_of_the_golden_file() -> None:

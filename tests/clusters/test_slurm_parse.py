@@ -95,9 +95,12 @@ def test_who_has_jobs_waits_runs_or_ended_only_just_now() -> None:
 def test_problems_of_ours_are_told_in_words() -> None:
     problems = tape("problems") + b"elsewhere||tsanna|Odd\nschmelz||tsanna|Strange\n"
     assert read.problems(problems, {"tsanna", "anna"}, "schmelz") == (
-        "tsanna: Strange",
-        "tsanna: is no Unix user where Slurm's data base runs, so no job of theirs can start",
+        "Strange: tsanna",
+        "no Unix user where Slurm's data base runs, so no job of theirs can start: tsanna",
     )
+    many = b"".join(b"||u%02d|User does not have a uid\n" % number for number in range(12))
+    (line,) = read.problems(b"Cluster|Account|User|Problem\n" + many, {f"u{n:02}" for n in range(12)}, "schmelz")
+    assert line.endswith("can start: u00, u01, u02, u03, u04, u05, u06, u07, u08, u09 and 2 more")
     assert read.problems(problems, set(), "schmelz") == ()
     with pytest.raises(ClusterError, match="sacctmgr show problem: the answer is empty"):
         read.problems(b"", {"tsanna"}, "schmelz")
@@ -141,6 +144,11 @@ ACCOUNT = "sacctmgr show account"
         (b"", "schmelz", f"{ACCOUNT}: the answer is empty"),
         (HEADER, "schmelz", "the cluster 'schmelz' has no root account; the data base knows the clusters: none"),
         (TREE, "other", "the cluster 'other' has no root account; the data base knows the clusters: schmelz"),
+        (
+            b"".join(line for line in TREE.splitlines(keepends=True) if not line.startswith(b"root|")),
+            "schmelz",
+            f"{ACCOUNT}: the answer is not whole: it lacks the root account of 'schmelz'",
+        ),
         (TREE[:-9], "schmelz", f"{ACCOUNT}: the answer is cut off in the middle of a line"),
         (TREE.replace(b"|Org\n", b"|D\n"), "schmelz", f"{ACCOUNT}: the answer lacks the column Org"),
         (TREE + b"p2|schmelz\n", "schmelz", f"{ACCOUNT}: a line has not 13 fields: 'p2|schmelz'"),

@@ -65,9 +65,8 @@ class Accounts:
         _demand_qos(new, made | set(seen.foreign_qos) | {one.name for one in new_qos})
         carry_out([[command] for command in quality.additions(new_qos)])
         if new or joining:
-            leads = _unknown_leads(new, joining, stand.defaults)
-            ask(write.LOAD, text=write.load_file(self._name, new, joining, leads), patience=LONG_PATIENCE)
-            carry_out([write.new_leads(new, leads)])
+            ask(write.LOAD, text=write.load_file(self._name, new, joining), patience=LONG_PATIENCE)
+            carry_out([write.new_leads(new)])
 
     def change(self, accounts: Sequence[Account], qos: Sequence[Qos], defaults: Sequence[write.Pair]) -> None:
         stand = self._begin()
@@ -189,9 +188,3 @@ def _demand_qos(accounts: Sequence[Account], there: set[str]) -> None:
     for account in accounts:
         if missing := sorted({*account.qos, account.default_qos} - there - {""}):
             raise ClusterError(f"account {account.name}: the QOS {', '.join(missing)} is not on the cluster")
-
-
-def _unknown_leads(new: Sequence[Account], joining: set[Member], known: Mapping[str, str]) -> set[write.Pair]:
-    """Coordinators of new accounts who become known to Slurm by joining: the load can make them at once."""
-    fresh = {member.user for member in joining} - set(known)
-    return {(user, account.name) for account in new for user in account.coordinators if user in fresh}

@@ -29,7 +29,8 @@ TREE = (
 USERS = ("User", "Def Acct", "Coord Accounts")
 PROBLEMS = ("Cluster", "Account", "User", "Problem")
 NO_UID = "User does not have a uid"
-UNKNOWN = "is no Unix user where Slurm's data base runs, so no job of theirs can start"
+UNKNOWN = "no Unix user where Slurm's data base runs, so no job of theirs can start"
+SHOWN = 10
 JOBS = ("CLUSTER", "ACCOUNT", "USER", "STATE", "END_TIME")
 ENDS = {word for word, state in STATES.items() if state not in ("PENDING", "RUNNING")}
 
@@ -97,6 +98,10 @@ def stand(tree: bytes, qualities: Qualities, users: bytes, cluster: str) -> Stan
     every = table(tree, TREE, "sacctmgr show account")
     rows = [row for row in every if row["Cluster"] == cluster]
     if not any(row["Account"] == ROOT and not row["User"] for row in rows):
+        if rows:
+            raise ClusterError(
+                f"sacctmgr show account: the answer is not whole: it lacks the root account of {cluster!r}"
+            )
         known = ", ".join(sorted({row["Cluster"] for row in every if row["Cluster"]})) or "none"
         raise ClusterError(f"the cluster {cluster!r} has no root account; the data base knows the clusters: {known}")
     everyone = frozenset(_member(row) for row in rows if row["User"])
@@ -190,10 +195,18 @@ def _has_ended(row: Row, after: int) -> bool:
 
 
 def problems(source: bytes, users: Set[str], cluster: str) -> tuple[str, ...]:
-    """What is wrong with these users, in words; an account without people is nothing wrong."""
+    """What is wrong with these users, a line for each kind; an account without people is nothing wrong."""
     rows = table(source, PROBLEMS, "sacctmgr show problem")
     found = {(row["User"], row["Problem"]) for row in rows if row["User"] in users and row["Cluster"] in ("", cluster)}
-    return tuple(f"{user}: {UNKNOWN if said == NO_UID else said}" for user, said in sorted(found))
+    kinds: dict[str, list[str]] = {}
+    for user, said in sorted(found):
+        kinds.setdefault(UNKNOWN if said == NO_UID else said, []).append(user)
+    return tuple(f"{said}: {_some(of)}" for said, of in sorted(kinds.items()))
+
+
+def _some(users: Sequence[str]) -> str:
+    more = f" and {len(users) - SHOWN} more" if len(users) > SHOWN else ""
+    return ", ".join(users[:SHOWN]) + more
 
 
 def new_defaults(stand: Stand, leaving: Iterable[Member]) -> list[tuple[str, str]]:
