@@ -197,11 +197,11 @@ WAYS = {"static": static, "priority": priority, "caps": caps}
 
 
 @contextmanager
-def lab() -> Iterator[Lab]:
+def lab(nodes: int = NODES) -> Iterator[Lab]:
     place = Path(tempfile.mkdtemp(prefix="schmelz-bench-"))
     place.chmod(0o755)
     tag = place.name.rpartition("-")[2].lower()
-    one = Lab(Settings(place / "lab", nodes=NODES, users=(f"anna-{tag}", f"bruno-{tag}")))
+    one = Lab(Settings(place / "lab", nodes=nodes, users=(f"anna-{tag}", f"bruno-{tag}")))
     try:
         one.start()
         yield one

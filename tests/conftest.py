@@ -14,6 +14,7 @@ hypothesis_settings.load_profile("ours")
 ROOT = Path(__file__).parent.parent
 FACTORIES = {"luxembourg": ROOT / "factory.toml", "alpine": ROOT / "tests/factories/alpine.toml"}
 
+os.environ.setdefault("SCHMELZ_CACHE", str(ROOT / "build/cache"))  # what the twin compiles is kept for the next run
 os.environ["SCHMELZ_DATA"] = tempfile.mkdtemp(prefix="schmelz-tests-")
 os.environ["SCHMELZ_FACTORY"] = str(FACTORIES["luxembourg"])
 for name in ("SCHMELZ_NOW", "SCHMELZ_AS", "SCHMELZ_MAIL"):

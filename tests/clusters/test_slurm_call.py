@@ -107,6 +107,25 @@ def test_a_look_is_three_processes_and_nothing_to_do_is_no_more(program: Program
     assert len((tmp_path / "calls").read_text().split()) == 3 + 3 + 1
 
 
+def test_after_a_change_only_what_can_have_changed_is_read_again(program: Program, tmp_path: Path) -> None:
+    program("sacctmgr", f'echo "$3" >> {tmp_path}/calls; case "$*" in {SHOWS} *) exit 9;; esac')
+    program("squeue", "exit 9")
+    cluster = SlurmCluster(SYSTEM)
+    there = cluster.observe()
+    for kinds, calls in (
+        ({"account"}, ["account"]),
+        ({"qos"}, ["qos"]),
+        ({"member"}, ["account", "user"]),
+        ({"user", "qos"}, ["qos", "user"]),
+    ):
+        (tmp_path / "calls").unlink()
+        assert cluster.observe_again(kinds) == there
+        assert sorted((tmp_path / "calls").read_text().split()) == calls
+    (tmp_path / "calls").unlink()
+    assert SlurmCluster(SYSTEM).observe_again({"qos"}) == there, "without an earlier look everything is read"
+    assert len((tmp_path / "calls").read_text().split()) == 3
+
+
 def test_where_somebody_left_while_jobs_were_there_the_controller_is_asked_too(program: Program) -> None:
     """The former member of the tape is only left over when the controller says that no job is there."""
     program("sacctmgr", f'case "$*" in *problem*) cat {TAPES}/problems.txt;; {SHOWS} *) exit 9;; esac')

@@ -52,6 +52,9 @@ class Scene:
             "plan": "/plan",
             "drift": "/drift",
             "steering": "/steering",
+            "whatif": "/what-if",
+            "whatif-application": f"/applications/{self.waiting.code}/what-if",
+            "planner": "/call-planner",
             "health": "/health",
         }
 

@@ -23,11 +23,14 @@ from schmelz.cli import (
     jobs,
     machine,
     people,
+    planner,
     proofs,
     reconcile,
     serve,
     statements,
     steering,
+    twin,
+    whatif,
 )
 from schmelz.faults import BadInput, Refused
 
@@ -73,6 +76,9 @@ for room in (
     proofs,
     people,
     backup,
+    twin,
+    whatif,
+    planner,
 ):
     room.register(app)
 

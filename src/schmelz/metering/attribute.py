@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 import polars as pl
 
-from schmelz.metering.places import UNKNOWN, Places, places
+from schmelz.metering.places import LISTS, UNKNOWN, Places, places
 from schmelz.policy.schema import Factory, System
 from schmelz.units import split_by_weight
 
@@ -43,13 +43,34 @@ def with_places(runs: pl.DataFrame, factory: Factory, index: Mapping[str, Places
 
     `index`: the places of the systems, for whoever calls again and again.
     """
-    coded, texts = _coded(runs, "system", "nodes", "partition")
     index = places(factory) if index is None else index
-    where = [index[system].of(texts.filter(pl.col("system") == system)) for system in index]
-    found = coded.join(pl.concat(where), on="code", how="left", maintain_order="left")
-    found = found.with_columns(pl.col("site").fill_null(UNKNOWN), pl.col("part", "capacity").fill_null(0))
+    systems = runs["system"].unique().to_list()
+    if len(systems) == 1:
+        return _placed(runs, index.get(systems[0]))
+    row = runs.with_row_index("row")
+    found = [_placed(row.filter(pl.col("system") == system), index.get(system)) for system in systems]
+    return pl.concat(found or [_placed(row, None)]).sort("row", maintain_order=True).drop("row")
+
+
+def _placed(runs: pl.DataFrame, places: Places | None) -> pl.DataFrame:
+    """The runs of one system with their places; None: it is not known."""
+    nowhere = pl.lit(UNKNOWN, pl.Categorical())
+    if places is None:
+        return runs.with_columns(
+            nowhere.alias("site"), *(pl.lit(0, pl.Int64).alias(name) for name in ("part", "held_gpus"))
+        )
+    site, installed = places.usual(runs["nodes"].cast(pl.Categorical))
+    found = runs.with_columns(
+        site.alias("site"), pl.lit(0, pl.Int64).alias("part"), (installed * places.per_node).alias("capacity")
+    )
+    if site.has_nulls():
+        others = places.others(runs.filter(site.is_null()).select(LISTS).unique(maintain_order=True))
+        names = {name: f"other {name}" for name in ("site", "part", "capacity")}
+        found = found.join(others.rename(names), on=LISTS, how="left", maintain_order="left_right")
+        found = found.with_columns(pl.coalesce(other, name).alias(name) for name, other in names.items())
+        found = _split_over_sites(found).drop("weights", *names.values())
     held = pl.max_horizontal(0, pl.col("capacity") - pl.col("gpus")).alias("held_gpus")
-    return _split_over_sites(found).with_columns(held).drop("code", "capacity", "weights")
+    return found.with_columns(held).drop("capacity")
 
 
 def _coded(runs: pl.DataFrame, *keys: str) -> tuple[pl.DataFrame, pl.DataFrame]:

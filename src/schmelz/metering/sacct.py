@@ -155,7 +155,8 @@ def clean_table(source: bytes, columns: Sequence[str], number: int, separator: s
     # no line has more fields than columns, and one with fewer ends in an empty field: then the separators are counted
     if (table[columns[-1]] == "").any() and source.count(separator.encode()) != table.height * (len(columns) - 1):
         return None
-    return table.slice(ahead).with_columns(pl.col("line").cast(pl.Int64) - ahead)
+    lines = pl.col("line").cast(pl.Int64) - ahead
+    return table.slice(ahead).with_columns(lines).rechunk()  # once here, instead of in every later step
 
 
 def _sieve(source: bytes, columns: Sequence[str], first: int) -> tuple[list[bytes], list[int], list[Fault]]:

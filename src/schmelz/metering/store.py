@@ -201,7 +201,7 @@ def put(path: Path, frame: pl.DataFrame) -> None:
 
 def _parquet(frame: pl.DataFrame) -> memoryview:
     buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", compression_level=1, statistics=False)
+    frame.write_parquet(buffer, compression="lz4", statistics=False)
     return buffer.getbuffer()
 
 

@@ -42,9 +42,9 @@ def values(columns: Sequence[str]) -> Iterator[pl.Expr]:
     yield (pl.col("Cluster") if "Cluster" in columns else pl.lit("", pl.Categorical())).alias("cluster")
     yield from _numbers(columns)
     yield distinct(pl.col("State"), _first_word, pl.Categorical()).alias("state")
-    no_nodes = pl.lit("", pl.Categorical())
-    nodes = distinct(pl.col("NodeList"), _named_nodes, pl.Categorical()) if "NodeList" in columns else no_nodes
-    yield nodes.alias("nodes")
+    nodes, nowhere = pl.col("NodeList").cast(pl.Categorical), pl.lit("", pl.Categorical())
+    unknown = nodes.is_in(pl.lit(pl.Series(NO_NODES, dtype=pl.Categorical)).implode())
+    yield (pl.when(unknown).then(nowhere).otherwise(nodes) if "NodeList" in columns else nowhere).alias("nodes")
 
 
 def _numbers(columns: Sequence[str]) -> Iterator[pl.Expr]:
@@ -100,10 +100,6 @@ def seconds(text: pl.Expr) -> pl.Expr:
 
 def _first_word(texts: pl.Series) -> pl.Series:
     return texts.str.extract(r"^(\S*)")
-
-
-def _named_nodes(texts: pl.Series) -> pl.Series:
-    return texts.set(texts.is_in(NO_NODES), "")
 
 
 def _gpus(texts: pl.Series) -> pl.Series:

@@ -44,6 +44,7 @@ GLOSSARY: MappingProxyType[str, str] = MappingProxyType(
         "pacing": "How a grant is spread over its time: cut into calendar months by their days, each with its budget.",
         "pool": "An owner's share of the machine.",
         "quarantine": "Records that could not be read, kept with the reason until somebody looks at them.",
+        "reachable": "What can still be used: the least of what is left, the budgets to come, and all GPUs until the end.",
         "reclaim": "How long a pool that asked for its part waited until it had it.",
         "returned": "Use beyond the share of the moment that pays back what the pool had lent before.",
         "running": "Used so far by jobs that still run.",

@@ -6,7 +6,7 @@ are those of our cluster.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
@@ -78,6 +78,9 @@ class SlurmCluster:
 
     def observe(self) -> Observed:
         return self._accounts.observe()
+
+    def observe_again(self, kinds: Collection[str]) -> Observed:
+        return self._accounts.observe_again(kinds)
 
     def create(self, accounts: Sequence[Account], members: Sequence[Member], qos: Sequence[Qos] = ()) -> None:
         self._accounts.create(accounts, members, qos)

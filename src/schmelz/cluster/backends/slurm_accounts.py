@@ -8,7 +8,7 @@ take the right to submit and to start, and no job is ever cancelled. Only where 
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
@@ -37,11 +37,19 @@ class Accounts:
     def __init__(self, cluster: str) -> None:
         self._name = cluster
         self._last: tuple[float, read.Stand] | None = None
+        self._answers: dict[str, bytes] = {}
 
     def observe(self) -> Observed:
         stand = self._look()
         self._last = time.monotonic(), stand
         return stand.observed
+
+    def observe_again(self, kinds: Collection[str]) -> Observed:
+        """What changed since the last look, if only objects of these kinds did; whoever joins may be a new user."""
+        old = self._answers
+        chosen = {"tree": {"account", "member"}, "qos": {"qos"}, "users": {"member", "user"}}
+        parts = [part for part, of in chosen.items() if part not in old or of & set(kinds)]
+        return self._understood(old | self._read(parts)).observed
 
     def create(self, accounts: Sequence[Account], members: Sequence[Member], qos: Sequence[Qos]) -> None:
         stand = self._begin()
@@ -114,11 +122,17 @@ class Accounts:
         return last[1] if last and time.monotonic() - last[0] < FRESH else self._look()
 
     def _look(self) -> read.Stand:
-        reads = (TREE, quality.SHOW, (*USERS, f"cluster={self._name}"))
-        with ThreadPoolExecutor(len(reads)) as pool:
-            answers = [pool.submit(copy_context().run, ask, command) for command in reads]
-        tree, qos, users = (answer.result() for answer in answers)
-        stand = read.stand(tree, quality.qualities(qos), users, self._name)
+        return self._understood(self._read(("tree", "qos", "users")))
+
+    def _read(self, parts: Sequence[str]) -> dict[str, bytes]:
+        commands = {"tree": TREE, "qos": quality.SHOW, "users": (*USERS, f"cluster={self._name}")}
+        with ThreadPoolExecutor(len(commands)) as pool:
+            answers = {part: pool.submit(copy_context().run, ask, commands[part]) for part in parts}
+        return {part: answer.result() for part, answer in answers.items()}
+
+    def _understood(self, told: dict[str, bytes]) -> read.Stand:
+        stand = read.stand(told["tree"], quality.qualities(told["qos"]), told["users"], self._name)
+        self._answers = told
         return self._with_leaving(stand) if stand.former else stand
 
     def _with_leaving(self, stand: read.Stand) -> read.Stand:

@@ -1,30 +1,27 @@
 """The avoidable idle of a window, kept with the moment up to which it was counted.
 
 Counting it asks the queue's rule anew at every change of a window, which takes seconds for a year of a large machine; so
-pages take what was counted in the last hour, and say when. The command line counts anew. What is kept is a small file
-beside the records, written aside and renamed; it can be removed at any time.
+pages take what was counted in the last hour, and say when. The command line counts anew. What is kept can be
+removed at any time (`portal.kept`).
 """
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
-
-from django.conf import settings
 
 from schmelz.metering.avoidable import avoidable
 from schmelz.metering.grants import left
 from schmelz.metering.split import Split
 from schmelz.policy.schema import System
+from schmelz.portal import kept as kept_answers
 from schmelz.portal.clock import now
 from schmelz.portal.policy import factory, version
 from schmelz.portal.projects import figures
 from schmelz.portal.projects.models import Project
 from schmelz.portal.usage.queries import manifest, outages
 from schmelz.units import HOUR, Period
+
+KEYS = frozenset({"gpu_s", "until", "at", "facts"})
 
 
 @dataclass(frozen=True)
@@ -56,33 +53,17 @@ def count(system: System, found: Split, period: Period) -> Idle:
 
 def kept(system: System, found: Split, period: Period) -> Idle:
     """What was counted in the last hour, or of the same records up to the same moment; else counted and kept."""
-    path, moment = Path(settings.DATA) / "idle" / f"{system.id}-{found.window}.json", now()
+    name, moment = f"{system.id}-{found.window.replace('/', '--')}", now()
     facts = _digest(version(), sorted(manifest().items()), sorted(map(str, outages(system.id))))
-    known = _read(path)
+    known = kept_answers.read("idle", name, KEYS)
     if known and known["until"] <= found.period.end:
         same = (known["facts"], known["until"]) == (facts, found.period.end)
         if same or (found.as_of == moment and 0 <= moment - known["at"] < HOUR):
             return Idle(known["gpu_s"], known["until"])
     idle = count(system, found, period)
-    _write(path, {**asdict(idle), "at": moment, "facts": facts})
+    kept_answers.write("idle", name, {**asdict(idle), "at": moment, "facts": facts})
     return idle
 
 
 def _digest(*facts: object) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        said = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    return said if isinstance(said, dict) and {"gpu_s", "until", "at", "facts"} <= said.keys() else None
-
-
-def _write(path: Path, said: dict[str, object]) -> None:
-    path.parent.mkdir(exist_ok=True)
-    handle, aside = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "w") as file:
-        json.dump(said, file)
-    Path(aside).replace(path)

@@ -26,12 +26,7 @@ def ceiling_gauge(used: int, committed: int, ceiling: int, share: int, tint: str
     """The gauge as SVG."""
     solid, hatched, _ = widths(used, committed, ceiling)
     whole = scale(used, committed, ceiling)
-    ticks = [
-        element("line", x1=x, x2=x, y1=0 if step == 100 else 8, y2=HEIGHT, cls="mid",
-                stroke_dasharray=None if step == 100 else "6 4")
-        for step in ALARMS
-        if (x := WIDTH * (ceiling * step // 100) // whole) or ceiling
-    ]  # fmt: skip
+    ticks = [_tick(WIDTH * (ceiling * step // 100) // whole, step) for step in ALARMS] if ceiling else []
     said = (
         f"{gpu_time(used)} used and {gpu_time(committed)} awarded, together {percent(used + committed, share)} of the share; "
         f"the ceiling is {gpu_time(ceiling)}. The dashed lines are the first alarms, the full one is the ceiling."
@@ -48,3 +43,9 @@ def ceiling_gauge(used: int, committed: int, ceiling: int, share: int, tint: str
         *ticks,
         key=key,
     )
+
+
+def _tick(x: int, step: int) -> str:
+    last = step == ALARMS[-1]
+    dashes = None if last else "6 4"
+    return element("line", x1=x, x2=x, y1=0 if last else 8, y2=HEIGHT, cls="mid", stroke_dasharray=dashes)

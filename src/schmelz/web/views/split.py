@@ -23,7 +23,7 @@ from schmelz.rules.permissions import Permission
 from schmelz.units import local_date
 from schmelz.web import ledger
 from schmelz.web.band import band, gauge_of, legend, shares, split_of
-from schmelz.web.guard import needs, the_system
+from schmelz.web.guard import Found, needs, the_factory, the_system
 from schmelz.web.listing import as_csv, chosen, wants_csv
 
 
@@ -105,7 +105,12 @@ def page(request: HttpRequest, system: System) -> HttpResponse:
     )
 
 
-@needs(Permission.CLOSING_READ)
+def the_month(request: HttpRequest, month: str) -> Found:
+    """A month, as the address names it."""
+    return Found(the_factory(request).relations, (month,))
+
+
+@needs(Permission.CLOSING_READ, the_month)
 def head(request: HttpRequest, month: str) -> HttpResponse:
     """The head of a closed month as the file that an owner keeps."""
     try:
@@ -159,7 +164,9 @@ def _use_by_site(split: Split, system: System, sites: Iterable[str], pools: Iter
     names = [*pools, *sorted({pool for pool, _ in numbers} - {pool.id for pool in system.pools})]
     where = list(sites)
     rows = [(name, [numbers.get((name, site), 0) for site in where]) for name in names]
-    return [Line(name, "", False, tuple([*row, sum(row)] if len(where) > 1 else row)) for name, row in rows]
+    titles = {pool.id: pool.title for pool in system.pools}
+    sums = ((titles.get(name, name), [*row, sum(row)] if len(where) > 1 else row) for name, row in rows)
+    return [Line(name, "", False, tuple(row)) for name, row in sums]
 
 
 def _windows() -> list[str]:

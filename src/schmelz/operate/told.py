@@ -1,0 +1,221 @@
+"""A what-if told: as plain data, and as a statement (tables for the page, the terminal, the PDF and CSV).
+
+In the tables `today` stands beside `then`; a range is written median (lowest to highest of the draws).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from schmelz.metering.promises import Promise
+from schmelz.metering.statement import Column, Statement, Table, Value
+from schmelz.operate.changes import day_of
+from schmelz.operate.whatif import Side, WhatIf
+from schmelz.portal.policy import factory
+from schmelz.twin.foreseen import Range
+from schmelz.units import DAY, HOUR, PPM, hours, iso, local_date
+
+MOMENTS = ("unreachable_from",)
+POOL_ROWS = (
+    ("wait_mean_s", "mean wait"),
+    ("wait_p50_s", "half of the jobs wait at most"),
+    ("wait_p95_s", "95 of 100 jobs wait at most"),
+    ("jobs", "jobs"),
+    ("never_started", "still waiting at the end"),
+    ("share_ppm", "part of the use at the end"),
+    ("used_gpu_s", "used at the end"),
+    ("unreachable_from", "share out of reach from"),
+)
+MACHINE_ROWS = (
+    ("wait_mean_s", "mean wait"),
+    ("wait_p95_s", "95 of 100 jobs wait at most"),
+    ("utilisation_ppm", "use of what is delivered"),
+    ("idle_while_waiting_gpu_s", "idle while jobs wait"),
+    ("delivered_gpu_s", "delivered"),
+)
+
+
+def as_dict(found: WhatIf) -> dict[str, Any]:
+    """Everything as plain data for JSON; moments as ISO times."""
+    return {
+        "system": found.system.id,
+        "window": found.window,
+        "from": iso(found.period.start),
+        "to": iso(found.period.end),
+        "as_of": iso(found.as_of),
+        "seeds": found.seeds,
+        "awards": [
+            {
+                "application": award.application.code,
+                "pool": award.application.pool,
+                "gpu_hours": award.gpu_hours,
+                "months": award.application.months,
+                "state": award.application.state,
+            }
+            for award in found.awards
+        ],
+        "changes": list(found.changes),
+        "assumed": list(found.assumed),
+        "warnings": list(found.warnings),
+        "today": _side(found.today),
+        "then": _side(found.then),
+    }
+
+
+def _side(side: Side) -> dict[str, Any]:
+    """One side as plain data."""
+    seen = side.forecast
+    return {
+        "pools": [
+            {"pool": one.pool, **_figures(seen.pools[one.pool]), "promised": one.as_dict()} for one in side.promises
+        ],
+        "machine": _figures(seen.machine),
+        "sizes": [{"gpus": least, **_figures(figures)} for least, figures in seen.classes.items()],
+        "moments": [iso(moment) for moment in seen.moments],
+        "share_ppm": {pool: [one.as_dict() for one in line] for pool, line in seen.share.items()},
+        "waiting_jobs": {pool: [one.as_dict() for one in line] for pool, line in seen.queue.items()},
+    }
+
+
+def _figures(ranges: Any) -> dict[str, Any]:
+    return {name: _data(name, one) for name, one in ranges.items()}
+
+
+def _data(name: str, one: Range) -> dict[str, Any]:
+    found: dict[str, Any] = one.as_dict()
+    if name in MOMENTS:
+        found |= {key: iso(found[key]) for key in ("median", "low", "high") if found[key] is not None}
+    return found
+
+
+# -- words
+
+
+def span(seconds: int) -> str:
+    """A span of time in its two largest units."""
+    rest, parts = abs(seconds), list[str]()
+    for size, unit in ((DAY, "d"), (HOUR, "h"), (60, "min"), (1, "s")):
+        if rest >= size and len(parts) < 2:
+            parts.append(f"{rest // size} {unit}")
+            rest %= size
+        elif parts:
+            break
+    return " ".join(parts) or "0 s"
+
+
+def said(name: str, value: int, zone: ZoneInfo) -> str:
+    """A figure in words, without its unit where all of a range share it."""
+    if name in MOMENTS:
+        return day_of(value, zone).partition(",")[0]
+    if name.endswith("_gpu_s"):
+        return hours(value)
+    if name.endswith("_ppm"):
+        return f"{100 * value / PPM:.1f}"
+    return span(value) if name.endswith("_s") else f"{value:,}".replace(",", "\u202f")
+
+
+UNITS = {"_gpu_s": "\u00a0GPU-hours", "_ppm": "\u202f%"}
+
+
+def range_said(name: str, one: Range, seeds: int, zone: ZoneInfo) -> str:
+    """Median, and the lowest and highest where they differ; of dates, in how many draws it came to that."""
+    if one.median is None or one.low is None or one.high is None:
+        return "stays in reach" if name in MOMENTS else "no jobs"
+    if name in MOMENTS and one.seeds * 2 <= seeds:
+        return f"stays in reach in {seeds - one.seeds} of {seeds} draws"
+    middle, low, high = (said(name, value, zone) for value in (one.median, one.low, one.high))
+    unit = next((words for end, words in UNITS.items() if name.endswith(end)), "")
+    return f"{middle}{unit}" if low == high else f"{middle}{unit} ({low} to {high})"
+
+
+def promised(one: Promise, zone: ZoneInfo) -> str:
+    """Over-commitment in a sentence."""
+    if one.by is None:
+        return "nothing"
+    by = day_of(one.by, zone).partition(",")[0]
+    part = f"{hours(one.due_gpu_s)} GPU-hours due by {by}, the share gives {hours(one.share_gpu_s)}"
+    return f"over-committed by {hours(one.over_gpu_s)} GPU-hours: {part}" if one.over_gpu_s else f"covered: {part}"
+
+
+# -- as a statement
+
+
+def statement(found: WhatIf) -> Statement:
+    """The what-if as a document."""
+    zone = factory().zone
+    asked = [
+        f"{one.application.code}: {hours(one.gpu_hours * HOUR)} GPU-hours of {found.system.pool(one.application.pool).title}, "
+        f"for {one.application.months} months"
+        for one in found.awards
+    ]
+    facts = (
+        ("machine", found.system.title),
+        ("window", f"{found.window}, until {local_date(found.period.end - 1, zone)}"),
+        *(("awarded", text) for text in asked),
+        *(("changed", text) for text in found.changes),
+        ("draws", str(found.seeds)),
+        *(("assumed", text) for text in found.assumed),
+        *(("note", text) for text in found.warnings),
+    )
+    tables = (*_pools(found, zone), _machine(found, zone), _sizes(found, zone), *_series(found, zone))
+    moment = datetime.fromtimestamp(found.as_of, zone)
+    return Statement(
+        "what-if", f"what-if-{found.system.id}-{moment:%Y%m%d-%H%M}", "What if", found.as_of, facts, tables
+    )
+
+
+SIDES = (Column("what", "what"), Column("today", "today"), Column("then", "then"))
+
+
+def _pools(found: WhatIf, zone: ZoneInfo) -> Iterator[Table]:
+    for pool, before, after in zip(found.system.pools, found.today.promises, found.then.promises, strict=True):
+        sides = [side.forecast.pools[pool.id] for side in (found.today, found.then)]
+        rows: list[tuple[Value, ...]] = [
+            (words, *(range_said(name, side[name], found.seeds, zone) for side in sides)) for name, words in POOL_ROWS
+        ]
+        rows.append(("promised", promised(before, zone), promised(after, zone)))
+        yield Table(f"pool-{pool.id}", pool.title, SIDES, tuple(rows))
+
+
+def _machine(found: WhatIf, zone: ZoneInfo) -> Table:
+    sides = [side.forecast.machine for side in (found.today, found.then)]
+    rows = tuple(
+        (words, *(range_said(name, side[name], found.seeds, zone) for side in sides)) for name, words in MACHINE_ROWS
+    )
+    note = "Idle while jobs wait: no waiting job fitted, or it would have delayed another. What the rule could start, it started."
+    return Table("machine", "The machine", SIDES, rows, note)
+
+
+def _sizes(found: WhatIf, zone: ZoneInfo) -> Table:
+    every = sorted({*found.today.forecast.classes, *found.then.forecast.classes})
+    columns = (Column("gpus", "GPUs from"), *SIDES[1:])
+    rows = tuple(
+        (
+            str(least),
+            *(
+                range_said("wait_mean_s", side.forecast.classes[least]["wait_mean_s"], found.seeds, zone)
+                if least in side.forecast.classes
+                else "no jobs"
+                for side in (found.today, found.then)
+            ),
+        )
+        for least in every
+    )
+    return Table("sizes", "Mean waits by size of jobs", columns, rows)
+
+
+def _series(found: WhatIf, zone: ZoneInfo) -> Iterator[Table]:
+    """The numbers behind the lines: each pool's part of the use so far, and its jobs that wait, step by step."""
+    titles = [pool.title for pool in found.system.pools]
+    heads = [Column(f"{side}_{n}", f"{title}, {side}") for side in ("today", "then") for n, title in enumerate(titles)]
+    for key, words, name in (("share", "Part of the use so far", "share_ppm"), ("queue", "Jobs that wait", "jobs")):
+        rows: list[tuple[Value, ...]] = []
+        for place, moment in enumerate(found.then.forecast.moments):
+            cells = [
+                range_said(name, getattr(side.forecast, key)[pool.id][place], found.seeds, zone)
+                for side in (found.today, found.then)
+                for pool in found.system.pools
+            ]
+            rows.append((local_date(moment - 1, zone), *cells))
+        yield Table(key, words, (Column("day", "by the end of", "day"), *heads), tuple(rows))
