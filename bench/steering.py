@@ -7,7 +7,6 @@ the yardstick: `next_starts` on the same nodes with the jobs of the last way, as
 a scheduler that needs no time. One run of each way: sizes, not statistics. Give the names of the ways to run only some.
 """
 
-import json
 import os
 import random
 import shutil
@@ -16,57 +15,21 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
-from statistics import mean
 
 sys.path.pop(0)  # this folder: the lab is the package `cluster` of the tests
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.append(str(Path(__file__).parent))
+
+from steering_table import FLOOR, GPUS, NODES, SECONDS, Way, over_time, show, yardstick
 
 from cluster.lab import Lab, Settings
 from cluster.lab_conf import refusals
-from cluster.replay import Replay, Trial
-from schmelz.rules.queue import next_starts
+from cluster.replay import Trial
 
-NODES, GPUS = 4, 32  # nodes of four GPUs at each of two sites
 EU, LU = "eurohpc-own", "luxembourg-own"
-SHARE, FLOOR = GPUS // 2, GPUS // 4
-SECONDS = {"alone": 60, "even": 120, "leads": 200, "gone": 60}
-SETTLED = 45  # seconds after which the jobs of the scene before are over
-Sample = tuple[float, int, int]
-
-
-@dataclass
-class Way:
-    """What one way of steering came to: samples (time, GPUs of eurohpc, GPUs of luxembourg) of each scene, and its jobs."""
-
-    samples: dict[str, list[Sample]] = field(default_factory=dict)
-    moves: int = 0
-    jobs: list[Trial] = field(default_factory=list)
-
-    def since(self, scene: str, reached: Callable[[int, int], bool]) -> float | None:
-        """Seconds from the scene's begin until it was so."""
-        rows = self.samples[scene]
-        return next((at - rows[0][0] for at, eu, lu in rows if reached(eu, lu)), None)
-
-    def longest(self, scene: str, held: Callable[[int, int], bool], after: float) -> float:
-        """The longest stretch of seconds in which it was so."""
-        rows, stretch, most = self.samples[scene], 0.0, 0.0
-        for (before, _, _), (at, eu, lu) in pairwise(rows):
-            stretch = stretch + at - before if held(eu, lu) and at - rows[0][0] >= after else 0.0
-            most = max(most, stretch)
-        return most
-
-    def average(self, scene: str, what: Callable[[int, int], float]) -> float:
-        rows = self.samples[scene]
-        settled = 10 if scene == "alone" else SETTLED
-        return mean(what(eu, lu) for at, eu, lu in rows if at - rows[0][0] >= settled)
-
-    def begin(self, scene: str) -> int:
-        return round(self.samples[scene][0][0])
 
 
 def main() -> None:
@@ -78,7 +41,9 @@ def main() -> None:
         return
     names = [name for name in WAYS if name in (sys.argv[1:] or WAYS)]
     ways = {name: run(name) for name in names}
-    show({"by the rule": yardstick(ways[names[-1]])} | ways)
+    rule, last = yardstick(ways[names[-1]]), ways[names[-1]]
+    show({"by the rule": rule} | ways)
+    over_time(last, rule)
 
 
 def run(name: str) -> Way:
@@ -88,25 +53,13 @@ def run(name: str) -> Way:
     if not child:
         with lab() as one:
             way = tell(name, one)
-        path.write_text(json.dumps([way.samples, way.moves, [vars(trial) for trial in way.jobs]]))
+        path.write_text(way.as_json())
         os._exit(0)
     if os.waitpid(child, 0)[1]:
         raise SystemExit(f"the way {name} failed; what it said stands above")
-    samples, moves, jobs = json.loads(path.read_text())
+    way = Way.from_json(path.read_text())
     path.unlink()
-    return Way(samples, moves, [Trial(**job) for job in jobs])
-
-
-def yardstick(way: Way) -> Way:
-    """The same jobs by `next_starts`, on the same nodes."""
-    first, last = way.begin("alone"), way.begin("gone") + SECONDS["gone"]
-    replay = Replay({f"node {n}": 4 for n in range(2 * NODES)}, next_starts, lambda second: deficits(way, second))
-    rows = [(at, use.get("eurohpc", 0), use.get("national", 0)) for at, use in replay.run(way.jobs, first, last)]
-    return Way({scene: [row for row in rows if 0 <= row[0] - way.begin(scene) < SECONDS[scene]] for scene in SECONDS})
-
-
-def deficits(way: Way, second: int) -> Mapping[str, int]:
-    return {"eurohpc": 0, "national": 10**6 if second >= way.begin("leads") else 0}
+    return way
 
 
 def tell(name: str, one: Lab) -> Way:
@@ -132,6 +85,7 @@ def tell(name: str, one: Lab) -> Way:
         contest.lab.run("scancel", "--state=PENDING", f"--user={contest.users['national']}")
         change("eurohpc")
         watch(contest, way, "gone", lambda: None)
+        taken_back(contest, way)
     from schmelz.portal.clusters.models import Move
 
     way.moves, way.jobs = Move.objects.count(), trials(contest, sent, way.begin("gone"))
@@ -139,6 +93,31 @@ def tell(name: str, one: Lab) -> Way:
         for move in reversed(Move.objects.all()):
             print(time.strftime("%H:%M:%S", time.gmtime(move.at)), move.after, move.because)
     return way
+
+
+def taken_back(contest, way: Way) -> None:
+    """The leader has one guaranteed job and borrows the rest; then the other pool asks for its floor."""
+    contest.clear()
+    contest.submit("national", [4], 60)
+    contest.submit("national", [4] * 7, 60, borrow=True)
+    wait(lambda: contest.use() == {LU: 4, LU.replace("own", "borrow"): GPUS - 4})
+    contest.submit("eurohpc", [4] * 2, 10)
+    way.back = wait(lambda: contest.use().get(EU, 0) == FLOOR)
+    said = contest.lab.run(
+        "squeue", "-h", "-o", "%q %r", "-t", "PD"
+    ).stdout  # a job that was put back waits for its time
+    gone = [qos for qos, reason in (line.split() for line in said.splitlines()) if reason == "BeginTime"]
+    way.preempted = {qos: gone.count(qos) for qos in sorted(set(gone))}
+
+
+def wait(reached: Callable[[], bool]) -> float | None:
+    """How long it took; None when a minute was not enough."""
+    began = time.time()
+    while not reached():
+        if time.time() - began > 60:
+            return None
+        time.sleep(0.2)
+    return time.time() - began
 
 
 def trials(contest, sent: dict[str, tuple[str, int, int]], leaves: int) -> list[Trial]:
@@ -269,49 +248,6 @@ def metering(contest) -> Iterator[None]:
     finally:
         over.set()
         reading.join()
-
-
-# -- the table
-
-
-def show(ways: dict[str, Way]) -> None:
-    print(f"{'':62}{'rule':>8}" + "".join(f"{name:>12}" for name in ways))
-    for words, rule, figure in ROWS:
-        print(f"{words:62}{rule:>8}" + "".join(f"{figure(way):>12}" for way in ways.values()))
-
-
-def seconds(value: float | None) -> str:
-    return "never" if value is None else f"{value:.1f} s"
-
-
-def percent(value: float) -> str:
-    return f"{100 * value:.0f} %"
-
-
-ROWS: tuple[tuple[str, str, Callable[[Way], str]], ...] = (
-    ("alone: until more than the share is used", "0 s",
-     lambda way: seconds(way.since("alone", lambda eu, lu: eu > SHARE))),
-    ("alone: GPUs in use", "100 %", lambda way: percent(way.average("alone", lambda eu, lu: eu / GPUS))),
-    ("even: until the newcomer has 45 % of the GPUs", "a job",
-     lambda way: seconds(way.since("even", lambda eu, lu: lu >= 0.45 * GPUS))),
-    ("even: the newcomer's part of the GPUs in use", "50 %",
-     lambda way: percent(way.average("even", lambda eu, lu: lu / max(1, eu + lu)))),
-    ("even: GPUs in use", "100 %", lambda way: percent(way.average("even", lambda eu, lu: (eu + lu) / GPUS))),
-    ("one leads: until it has 70 % of the GPUs", "a job",
-     lambda way: seconds(way.since("leads", lambda eu, lu: lu >= 0.70 * GPUS))),
-    ("one leads: its part of the GPUs in use", "75 %",
-     lambda way: percent(way.average("leads", lambda eu, lu: lu / max(1, eu + lu)))),
-    ("one leads: its part of the machine", "75 %",
-     lambda way: percent(way.average("leads", lambda eu, lu: lu / GPUS))),
-    ("one leads: the other's part of the machine (floor 25 %)", "25 %",
-     lambda way: percent(way.average("leads", lambda eu, lu: eu / GPUS))),
-    ("one leads: longest time that the other is under its floor", "a job",
-     lambda way: seconds(way.longest("leads", lambda eu, lu: eu < FLOOR, 0))),
-    ("one leads: GPUs in use", "100 %", lambda way: percent(way.average("leads", lambda eu, lu: (eu + lu) / GPUS))),
-    ("queue of the leader gone: until the other has 90 %", "a job",
-     lambda way: seconds(way.since("gone", lambda eu, lu: eu >= 0.9 * GPUS))),
-    ("moves", "", lambda way: str(way.moves)),
-)  # fmt: skip
 
 
 if __name__ == "__main__":

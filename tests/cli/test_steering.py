@@ -113,3 +113,13 @@ def test_a_cluster_that_does_not_answer(run, owners, monkeypatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     done = run("steer", "--once", person=owners[0])
     assert done.code == 1 and "Traceback" not in done.err and done.err.strip()
+    looks = []
+
+    def pause(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            raise SystemExit(0)
+
+    monkeypatch.setattr("schmelz.cli.steering.time.sleep", pause)
+    on = run("steer", person=owners[0])
+    assert on.err.count("The caps stay as they are; it is tried again in 15 s.") == 3, "without --once it goes on"

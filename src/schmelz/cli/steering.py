@@ -9,10 +9,11 @@ from schmelz.cli import ready
 from schmelz.cli.access import Json
 from schmelz.cli.machine import SystemOption
 from schmelz.cli.show import put, put_json, put_table, say
+from schmelz.faults import Refused
 from schmelz.units import iso
 
 if TYPE_CHECKING:
-    from schmelz.operate.steer import Step
+    from schmelz.operate.steer import Steerer, Step
     from schmelz.policy.schema import System
     from schmelz.portal.clusters.models import Mandate
 
@@ -134,14 +135,29 @@ def steer(
     which = ready.system(system)
     _may_read(which)
     steerer = Steerer(which)
-    while True:
+    if once or dry_run:
         step = steerer.step(dry=dry_run)
-        put_json(step.as_dict()) if as_json else put(_said(step))
-        if once and not dry_run and step.word != "steers":
+        _tell(step, as_json=as_json)
+        if not dry_run and step.word != "steers":
             raise typer.Exit(4)
-        if once or dry_run:
-            return
+        return
+    while True:
+        _try(steerer, as_json=as_json)
         time.sleep(steerer.every)
+
+
+def _try(steerer: "Steerer", *, as_json: bool) -> None:
+    """One step of many: a cluster that is silent for a while, or another process that steers, does not end them."""
+    from schmelz.cluster.model import ClusterError
+
+    try:
+        _tell(steerer.step(), as_json=as_json)
+    except (ClusterError, Refused) as error:
+        say(f"{error}\nThe caps stay as they are; it is tried again in {steerer.every} s.")
+
+
+def _tell(step: "Step", *, as_json: bool) -> None:
+    put_json(step.as_dict()) if as_json else put(_said(step))
 
 
 def _said(step: "Step") -> str:
