@@ -22,9 +22,9 @@ def portal() -> None:
     import django
     from django.conf import settings
 
-    from schmelz.policy.load import load
+    from schmelz.policy.load import current
 
-    load(Path(os.environ.get("SCHMELZ_FACTORY") or "factory.toml"))  # a faulty factory leaves no directory behind
+    current(Path(os.environ.get("SCHMELZ_FACTORY") or "factory.toml"))  # a faulty factory leaves no directory behind
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "schmelz.portal.settings")
     _make_directory(Path(os.environ.get("SCHMELZ_DATA") or ".data"))
     django.setup()
