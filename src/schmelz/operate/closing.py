@@ -31,7 +31,7 @@ from schmelz.portal.people.queries import general_relations, holders, roles
 from schmelz.portal.policy import factory
 from schmelz.portal.projects.models import Project
 from schmelz.portal.projects.queries import visible_to
-from schmelz.portal.usage.models import Reading
+from schmelz.portal.usage.models import Quarantined, Reading
 from schmelz.portal.usage.queries import manifest, records_directory
 from schmelz.proof import closing as proof
 from schmelz.proof.closing import CORRECTIONS, of_month, period, touches, use
@@ -131,6 +131,11 @@ def open_runs(row: Closing) -> int:
     """How many runs the records called running though nothing is known of them up to the month's end."""
     frozen = proof.read_frozen(closed_directory() / row.month, row.month)
     return frozen.runs.filter(is_open() & (pl.col("start") + pl.col("elapsed") < frozen.as_of)).height
+
+
+def quarantined() -> int:
+    """How many lines could not be read, so that they are in no month."""
+    return Quarantined.objects.count()
 
 
 # -- countersigning
