@@ -128,6 +128,7 @@ def _rules(wish: Wish, gpus: int) -> "Rules":
 def _jobs(wish: Wish, gpus: int, layout: "Layout", system: "System | None") -> "Workload":
     from schmelz.cli.traces import trace
     from schmelz.twin.records import workload
+    from schmelz.twin.workload import Options, checked
 
     rules = _rules(wish, gpus)
     if wish.generate is not None:
@@ -139,7 +140,9 @@ def _jobs(wish: Wish, gpus: int, layout: "Layout", system: "System | None") -> "
             from schmelz.metering.attribute import pool_of
 
             rules = replace(rules, pools={name: pool_of(name, system, {}) for name in records.columns[0].names})
-        return workload(records, rules)
+        jobs = workload(records, rules)
+        checked(jobs, Options(gpus))
+        return jobs
     except BadInput as error:
         named = [fault if str(wish.source) in fault else f"{wish.source}: {fault}" for fault in error.faults]
         raise BadInput(named) from None
@@ -225,7 +228,7 @@ def _wait(future: Any) -> None:
 @contextmanager
 def _written(option: str, path: Path) -> Iterator[TextIO]:
     """A file that is written whole or not at all."""
-    aside = path.with_name(f".{path.name}.part")
+    aside = path.parent / f".{path.name}.part"
     try:
         with aside.open("w", newline="", encoding="utf-8") as file:
             yield file
