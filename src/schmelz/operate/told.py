@@ -13,7 +13,7 @@ from schmelz.metering.statement import Column, Statement, Table, Value
 from schmelz.operate.changes import day_of
 from schmelz.operate.whatif import Side, WhatIf
 from schmelz.portal.policy import factory
-from schmelz.twin.foreseen import Range
+from schmelz.twin.foreseen import Forecast, Range
 from schmelz.units import DAY, HOUR, PPM, hours, iso, local_date
 
 MOMENTS = ("unreachable_from",)
@@ -65,11 +65,16 @@ def as_dict(found: WhatIf) -> dict[str, Any]:
 
 def _side(side: Side) -> dict[str, Any]:
     """One side as plain data."""
-    seen = side.forecast
+    found = figures(side.forecast)
+    for pool, one in zip(found["pools"], side.promises, strict=True):
+        pool["promised"] = one.as_dict()
+    return found
+
+
+def figures(seen: Forecast) -> dict[str, Any]:
+    """All figures of a forecast as plain data."""
     return {
-        "pools": [
-            {"pool": one.pool, **_figures(seen.pools[one.pool]), "promised": one.as_dict()} for one in side.promises
-        ],
+        "pools": [{"pool": pool, **_figures(ranges)} for pool, ranges in seen.pools.items()],
         "machine": _figures(seen.machine),
         "sizes": [{"gpus": least, **_figures(figures)} for least, figures in seen.classes.items()],
         "moments": [iso(moment) for moment in seen.moments],

@@ -153,7 +153,7 @@ def as_pdf(found: WhatIf) -> bytes:
     most = max((value for _, *pair in rows for value in pair if value is not None), default=0)
     waits = pairs("Mean waits by size of job", "", [(today, then) for _, today, then in rows], most)
     names = ", ".join(number(least) for least, _, _ in rows)
-    key = ", ".join(f"{pool.title} {_colour(pool.tint)}" for pool in found.system.pools)
+    key = ", ".join(f"{pool.title} {colour(pool.tint)}" for pool in found.system.pools)
     made = [
         Picture(
             chart.title,
@@ -169,7 +169,7 @@ def as_pdf(found: WhatIf) -> bytes:
     return pdf(statement(found), policy.factory.name, policy.zone, made)
 
 
-def _colour(tint: str) -> str:
+def colour(tint: str) -> str:
     return {"iron": "blue", "ember": "orange", "moss": "green", "plum": "purple"}[tint]
 
 
