@@ -1,6 +1,6 @@
 """A what-if told: as plain data, and as a statement (tables for the page, the terminal, the PDF and CSV).
 
-In the tables `today` stands beside `then`; a range is written median (lowest to highest of the draws).
+In the tables things as they are stand beside the change; a range is written median (lowest to highest of the draws).
 """
 
 from collections.abc import Iterator
@@ -170,7 +170,7 @@ def statement(found: WhatIf) -> Statement:
     )
 
 
-SIDES = (Column("what", "what"), Column("today", "today"), Column("then", "then"))
+SIDES = (Column("what", "what"), Column("today", "as things are"), Column("then", "with the change"))
 
 
 def _pools(found: WhatIf, zone: ZoneInfo) -> Iterator[Table]:
@@ -213,7 +213,9 @@ def _sizes(found: WhatIf, zone: ZoneInfo) -> Table:
 def _series(found: WhatIf, zone: ZoneInfo) -> Iterator[Table]:
     """The numbers behind the lines: each pool's part of the use so far, and its jobs that wait, step by step."""
     titles = [pool.title for pool in found.system.pools]
-    heads = [Column(f"{side}_{n}", f"{title}, {side}") for side in ("today", "then") for n, title in enumerate(titles)]
+    heads = [
+        Column(f"{side.key}_{n}", f"{title}, {side.title}") for side in SIDES[1:] for n, title in enumerate(titles)
+    ]
     for key, words, name in (("share", "Part of the use so far", "share_ppm"), ("queue", "Jobs that wait", "jobs")):
         rows: list[tuple[Value, ...]] = []
         for place, moment in enumerate(found.then.forecast.moments):
