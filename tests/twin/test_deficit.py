@@ -2,8 +2,6 @@
 
 import csv
 import gzip
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +16,7 @@ from schmelz.twin.sharing import PoolOptions, Sharing
 from schmelz.twin.workload import Workload
 from twin.made import scenes, workload
 from twin.plain_pools import plain
-
-TRACES = Path(os.environ.get("SCHMELZ_TRACES", Path(__file__).parents[2].parent / "shared/traces"))
+from twin.traces import path_of
 
 
 def same(work: Workload, sharing: Sharing, gpus: int) -> int:
@@ -65,9 +62,7 @@ def test_equal_on_long_queues_with_pre_emption(beat: int) -> None:
 
 def test_equal_on_a_real_log() -> None:
     """A slice of the Philly log, its virtual clusters on two sides."""
-    path = TRACES / "philly-early.csv.gz"
-    if not path.exists():
-        pytest.skip("the traces are not here")
+    path = path_of("philly-early.csv.gz")
     with gzip.open(path, "rt") as file:
         rows = list(csv.DictReader(file))[20_000:20_800]
     clusters = sorted({row["vc"] for row in rows})

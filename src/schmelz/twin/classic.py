@@ -6,7 +6,7 @@ either ends by its estimate within the shadow, or fits into the extra: that shri
 *sjbf*: the same with the later jobs tried shortest estimate first, of equals the first to arrive.
 Order of events at one time: `batch` = all ends, all submissions, one pass; `serial` = submissions one by one, then ends
 one by one in the order of the starts, a pass after each. A job whose planned end is now counts as gone.
-The kernel passes over what cannot change: until a job ends, only jobs that arrive can start. Oracle: `oracle`.
+The kernel passes over what cannot change: until a job ends, only jobs that arrive can start. Oracle: tests/twin/plain_classic.py.
 """
 
 from typing import NamedTuple

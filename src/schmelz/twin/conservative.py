@@ -2,9 +2,10 @@
 
 A job gets the earliest place that delays no earlier one. When a job ends before its planned end, the waiting jobs are
 lifted out in the order of arrival and put back at the earliest place, never later than before. In a pass of the batch
-order those that wait are lifted first, then those that arrived get their places.
+order those that wait are lifted first, then those that arrived get their places. A place may come when nothing else
+happens: when the job whose planned end it was has been put back to an earlier one.
 Words: the *profile* is what is planned to be free: `free[k]` GPUs from `time[k]` until `time[k + 1]`, the last one for
-ever. Invariants: times rise, neighbours differ, nothing of the profile lies before now. Oracle: `oracle`.
+ever. Invariants: times rise, neighbours differ, nothing of the profile lies before now. Oracle: tests/twin/plain_classic.py.
 """
 
 from typing import NamedTuple
@@ -80,20 +81,25 @@ def _simulate(profile: Profile, serial: bool) -> None:
 
 @inlined
 def _advance(profile: Profile) -> None:
-    """To the time of the next event; what lies before it leaves the profile, jobs whose place it is are ready."""
+    """To the next event, or place: what lies before it leaves the profile, jobs whose place it is are ready."""
     at = profile.at
     now = profile.submit[at[NEXT]] if at[NEXT] < len(profile.submit) else NEVER
     if at[RUNNING]:
         now = min(now, profile.ends[0] >> profile.bits)
-    at[NOW], gone = now, 0
-    while gone + 1 < at[POINTS] and profile.time[gone + 1] <= now:
+    first, ready = NEVER, 0
+    for number in range(at[WAITING]):
+        start = profile.start[profile.waiting[number]]
+        if start < first:
+            first, ready = start, 0
+        ready += start == first
+    at[NOW], gone = min(now, first), 0
+    at[READY] = ready if first <= now else 0
+    while gone + 1 < at[POINTS] and profile.time[gone + 1] <= at[NOW]:
         gone += 1
     for k in range(gone, at[POINTS]):
         profile.time[k - gone], profile.free[k - gone] = profile.time[k], profile.free[k]
     at[POINTS] -= gone
-    profile.time[0] = now
-    for number in range(at[WAITING]):
-        at[READY] += profile.start[profile.waiting[number]] == now
+    profile.time[0] = at[NOW]
 
 
 @inlined

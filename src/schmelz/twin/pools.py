@@ -63,12 +63,7 @@ def _part(
     parts = tuple((name, split_by_weight(gpus, weights)[number]) for name, gpus in sites)
     share = dict(sites)
     away = tuple(replace(one, gpus=-(-one.gpus * dict(parts)[one.site] // share[one.site])) for one in sharing.away)
-    alone = replace(
-        workload,
-        **{name: getattr(workload, name)[jobs] for name in ("job", "submit", "run", "size", "estimate", "owner")},
-        pool=np.zeros(len(jobs), np.int32),
-        pools=(workload.pools[number],),
-    )
+    alone = replace(workload.chosen(jobs), pool=np.zeros(len(jobs), np.int32), pools=(workload.pools[number],))
     places = None if sharing.job_sites is None else sharing.job_sites[jobs]
     own = replace(sharing, away=away, job_sites=places, marked=None, minimum_run=None, floor_percent=0, before=(0, ()))
     return jobs, run(alone, own, parts, (1,), watch)

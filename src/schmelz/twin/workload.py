@@ -7,7 +7,7 @@ Invariants of a workload: sorted by submission, equal submissions in the order o
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -55,6 +55,16 @@ class Workload:
 
     def __len__(self) -> int:
         return len(self.submit)
+
+    def chosen(self, jobs: "Ints | slice") -> "Workload":
+        """The workload of these jobs alone, in their order."""
+        columns = ("job", "submit", "run", "size", "estimate", "pool", "owner")
+        return replace(
+            self,
+            **{name: getattr(self, name)[jobs] for name in columns},
+            mode=None if self.mode is None else self.mode[jobs],
+            names=tuple(Names(column.code[jobs], column.names) for column in self.names),
+        )
 
 
 @dataclass(frozen=True)
