@@ -7,14 +7,14 @@ from zoneinfo import ZoneInfo
 from schmelz.metering.statement import Column, Statement, Table, Value
 from schmelz.operate.changes import day_of
 from schmelz.operate.pdf import Picture, pdf
-from schmelz.operate.told import MACHINE_ROWS, range_said
+from schmelz.operate.ranges import MACHINE_ROWS, range_said
 from schmelz.twin.foreseen import Forecast
 from schmelz.units import PPM, local_date
-from schmelz.web.band import picture
 from schmelz.web.charts.lines import Line, lines, top
-from schmelz.web.foreseen import Chart, colour, on_paper
+from schmelz.web.charts.paper import Chart, colour, on_paper
 from schmelz.web.words import number, percent
 
+TINTS = ("iron", "ember", "moss", "plum")
 ROWS = (("wait_mean_s", "mean wait"), ("wait_p95_s", "95 of 100 wait at most"), ("share_ppm", "part of the use"))
 
 
@@ -95,10 +95,8 @@ def charts(
             (
                 policy,
                 [
-                    Chart(
-                        f"Share over time, {policy}", picture(share), percent(PPM, PPM), percent(0, PPM), first, last
-                    ),
-                    Chart(f"Queue over time, {policy}", picture(queue), f"{number(most)} jobs wait", "0", first, last),
+                    Chart(f"Share over time, {policy}", share, percent(PPM, PPM), percent(0, PPM), first, last),
+                    Chart(f"Queue over time, {policy}", queue, f"{number(most)} jobs wait", "0", first, last),
                 ],
             )
         )
