@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from portal.award import project
+from schmelz.operate import meter
 from schmelz.portal.calls import actions
+from schmelz.portal.clock import now
 from schmelz.units import iso
 
 
@@ -90,3 +93,37 @@ def test_the_call_planner(run, cast) -> None:
     assert first["runs_dry"][:10] <= iso(2**32)[:10] and first["window"]["alarm"] in ("none", "ahead", "lost")
     done = run("call-planner", person="gilles")
     assert "call for" in done.err and "The next 90 days, in GPU-hours" in done.out
+
+
+def test_policies_side_by_side_need_a_past(run, cast, tmp_path: Path) -> None:
+    done = run("policies", person="gilles")
+    assert done.code == 4 and "no job of the pools" in done.err
+    assert run("policies", "--days", "0", person="gilles").code == 2
+    code = project(cast).code
+    lines = ["JobIDRaw|Cluster|User|Account|State|Submit|Start|End|ElapsedRaw|Timelimit|AllocTRES|NNodes|NodeList"]
+    for job in range(30):
+        times = [iso(now() - 9 * 86400 + 600 * (job + wait))[:19] for wait in (0, 1, 7)]
+        lines.append(
+            f"{job}|local|anna|{code}|COMPLETED|{'|'.join(times)}|3600|02:00:00|gres/gpu=252,node=63|63|mxb[001-063]"
+        )
+    meter.read_text(("\n".join(lines) + "\n").encode(), "past", cast.system)
+    data = json.loads(run("policies", "--days", "30", "--json", person="gilles").out)
+    assert data["jobs"] == 30 and [one["policy"] for one in data["policies"]] == [
+        "deficit",
+        "fairshare",
+        "partition",
+        "easy",
+    ]
+    waits = {one["policy"]: one["machine"]["wait_mean_s"]["median"] for one in data["policies"]}
+    assert waits["partition"] > waits["deficit"] == waits["easy"] > 0, "one pool has half of each site, or all of it"
+    path = tmp_path / "p.pdf"
+    assert (
+        run("policies", "--days", "30", "--pdf", str(path), person="gilles").code == 0 and path.stat().st_size > 20_000
+    )
+
+
+def test_the_twin_of_a_trace_on_paper(run, tmp_path: Path) -> None:
+    path = tmp_path / "t.pdf"
+    words = ("--generate", "200", "--gpus", "16", "--policy", "deficit,easy", "--pdf")
+    assert run("twin", *words, str(path)).code == 0 and path.read_bytes().startswith(b"%PDF")
+    assert "cannot be written" in run("twin", *words, "/nowhere/t.pdf").err

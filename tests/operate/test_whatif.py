@@ -12,7 +12,8 @@ from schmelz.operate.calls_ahead import advice, before
 from schmelz.operate.changes import change
 from schmelz.operate.expected import Start, expected, waits_for_gpus
 from schmelz.operate.future import Ask, build
-from schmelz.operate.told import as_dict, range_said, statement
+from schmelz.operate.ranges import range_said
+from schmelz.operate.told import as_dict, statement
 from schmelz.operate.warm import ready
 from schmelz.portal.calls import actions
 from schmelz.portal.calls.models import Application

@@ -55,6 +55,7 @@ class Scene:
             "whatif": "/what-if",
             "whatif-application": f"/applications/{self.waiting.code}/what-if",
             "planner": "/call-planner",
+            "policies": "/what-if/policies",
             "health": "/health",
         }
 

@@ -24,6 +24,7 @@ from schmelz.cli import (
     machine,
     people,
     planner,
+    policies,
     proofs,
     reconcile,
     serve,
@@ -79,6 +80,7 @@ for room in (
     twin,
     whatif,
     planner,
+    policies,
 ):
     room.register(app)
 

@@ -69,7 +69,9 @@ def whatif(
     with progress(2 * seeds, "draws") as told:
         found = asking.whatif(chosen, granted, changed, seeds=seeds, window=window, renew=renew, told_of=told)
     if pdf:
-        _write(pdf, found)
+        from schmelz.web.foreseen import as_pdf
+
+        write_pdf(pdf, as_pdf(found))
     if as_json:
         put_json(as_dict(found))
         return
@@ -82,13 +84,10 @@ def whatif(
             put_table([column.title for column in table.columns], table.rows)
 
 
-def _write(path: Path, found: object) -> None:
-    from schmelz.operate.whatif import WhatIf
-    from schmelz.web.foreseen import as_pdf
-
-    assert isinstance(found, WhatIf)
+def write_pdf(path: Path, data: bytes) -> None:
+    """Raises BadInput where it cannot be written."""
     try:
-        path.write_bytes(as_pdf(found))
+        path.write_bytes(data)
     except OSError as error:
         raise BadInput(f"--pdf {path}: cannot be written ({error.strerror})") from None
 

@@ -1,6 +1,6 @@
 """A what-if told: as plain data, and as a statement (tables for the page, the terminal, the PDF and CSV).
 
-In the tables `today` stands beside `then`; a range is written median (lowest to highest of the draws).
+In the tables things as they are stand beside the change; a range is written median (lowest to highest of the draws).
 """
 
 from collections.abc import Iterator
@@ -11,29 +11,11 @@ from zoneinfo import ZoneInfo
 from schmelz.metering.promises import Promise
 from schmelz.metering.statement import Column, Statement, Table, Value
 from schmelz.operate.changes import day_of
+from schmelz.operate.ranges import MACHINE_ROWS, MOMENTS, POOL_ROWS, range_said
 from schmelz.operate.whatif import Side, WhatIf
 from schmelz.portal.policy import factory
-from schmelz.twin.foreseen import Range
-from schmelz.units import DAY, HOUR, PPM, hours, iso, local_date
-
-MOMENTS = ("unreachable_from",)
-POOL_ROWS = (
-    ("wait_mean_s", "mean wait"),
-    ("wait_p50_s", "half of the jobs wait at most"),
-    ("wait_p95_s", "95 of 100 jobs wait at most"),
-    ("jobs", "jobs"),
-    ("never_started", "still waiting at the end"),
-    ("share_ppm", "part of the use at the end"),
-    ("used_gpu_s", "used at the end"),
-    ("unreachable_from", "share out of reach from"),
-)
-MACHINE_ROWS = (
-    ("wait_mean_s", "mean wait"),
-    ("wait_p95_s", "95 of 100 jobs wait at most"),
-    ("utilisation_ppm", "use of what is delivered"),
-    ("idle_while_waiting_gpu_s", "idle while jobs wait"),
-    ("delivered_gpu_s", "delivered"),
-)
+from schmelz.twin.foreseen import Forecast, Range
+from schmelz.units import HOUR, hours, iso, local_date
 
 
 def as_dict(found: WhatIf) -> dict[str, Any]:
@@ -65,11 +47,16 @@ def as_dict(found: WhatIf) -> dict[str, Any]:
 
 def _side(side: Side) -> dict[str, Any]:
     """One side as plain data."""
-    seen = side.forecast
+    found = figures(side.forecast)
+    for pool, one in zip(found["pools"], side.promises, strict=True):
+        pool["promised"] = one.as_dict()
+    return found
+
+
+def figures(seen: Forecast) -> dict[str, Any]:
+    """All figures of a forecast as plain data."""
     return {
-        "pools": [
-            {"pool": one.pool, **_figures(seen.pools[one.pool]), "promised": one.as_dict()} for one in side.promises
-        ],
+        "pools": [{"pool": pool, **_figures(ranges)} for pool, ranges in seen.pools.items()],
         "machine": _figures(seen.machine),
         "sizes": [{"gpus": least, **_figures(figures)} for least, figures in seen.classes.items()],
         "moments": [iso(moment) for moment in seen.moments],
@@ -90,43 +77,6 @@ def _data(name: str, one: Range) -> dict[str, Any]:
 
 
 # -- words
-
-
-def span(seconds: int) -> str:
-    """A span of time in its two largest units."""
-    rest, parts = abs(seconds), list[str]()
-    for size, unit in ((DAY, "d"), (HOUR, "h"), (60, "min"), (1, "s")):
-        if rest >= size and len(parts) < 2:
-            parts.append(f"{rest // size} {unit}")
-            rest %= size
-        elif parts:
-            break
-    return " ".join(parts) or "0 s"
-
-
-def said(name: str, value: int, zone: ZoneInfo) -> str:
-    """A figure in words, without its unit where all of a range share it."""
-    if name in MOMENTS:
-        return day_of(value, zone).partition(",")[0]
-    if name.endswith("_gpu_s"):
-        return hours(value)
-    if name.endswith("_ppm"):
-        return f"{100 * value / PPM:.1f}"
-    return span(value) if name.endswith("_s") else f"{value:,}".replace(",", "\u202f")
-
-
-UNITS = {"_gpu_s": "\u00a0GPU-hours", "_ppm": "\u202f%"}
-
-
-def range_said(name: str, one: Range, seeds: int, zone: ZoneInfo) -> str:
-    """Median, and the lowest and highest where they differ; of dates, in how many draws it came to that."""
-    if one.median is None or one.low is None or one.high is None:
-        return "stays in reach" if name in MOMENTS else "no jobs"
-    if name in MOMENTS and one.seeds * 2 <= seeds:
-        return f"stays in reach in {seeds - one.seeds} of {seeds} draws"
-    middle, low, high = (said(name, value, zone) for value in (one.median, one.low, one.high))
-    unit = next((words for end, words in UNITS.items() if name.endswith(end)), "")
-    return f"{middle}{unit}" if low == high else f"{middle}{unit} ({low} to {high})"
 
 
 def promised(one: Promise, zone: ZoneInfo) -> str:
@@ -165,7 +115,7 @@ def statement(found: WhatIf) -> Statement:
     )
 
 
-SIDES = (Column("what", "what"), Column("today", "today"), Column("then", "then"))
+SIDES = (Column("what", "what"), Column("today", "as things are"), Column("then", "with the change"))
 
 
 def _pools(found: WhatIf, zone: ZoneInfo) -> Iterator[Table]:
@@ -208,7 +158,9 @@ def _sizes(found: WhatIf, zone: ZoneInfo) -> Table:
 def _series(found: WhatIf, zone: ZoneInfo) -> Iterator[Table]:
     """The numbers behind the lines: each pool's part of the use so far, and its jobs that wait, step by step."""
     titles = [pool.title for pool in found.system.pools]
-    heads = [Column(f"{side}_{n}", f"{title}, {side}") for side in ("today", "then") for n, title in enumerate(titles)]
+    heads = [
+        Column(f"{side.key}_{n}", f"{title}, {side.title}") for side in SIDES[1:] for n, title in enumerate(titles)
+    ]
     for key, words, name in (("share", "Part of the use so far", "share_ppm"), ("queue", "Jobs that wait", "jobs")):
         rows: list[tuple[Value, ...]] = []
         for place, moment in enumerate(found.then.forecast.moments):

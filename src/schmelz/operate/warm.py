@@ -16,12 +16,13 @@ _started: list[Thread] = []
 
 
 def load() -> None:
-    """Compile the kernel of the deficit rule, or take it from where it is kept; then leave a mark there."""
+    """Compile the kernels that pages use, or take them from where they are kept; then leave a mark there."""
     from schmelz.twin.generator import tiny
-    from schmelz.twin.pools import deficit
+    from schmelz.twin.policies import POLICIES
     from schmelz.twin.workload import Options
 
-    deficit(tiny(("one", "other")), Options(2))
+    for name in ("deficit", "easy"):
+        POLICIES[name](tiny(("one", "other")), Options(2))
     if mark := _mark():
         mark.touch()
 
@@ -33,7 +34,7 @@ def _mark() -> Path | None:
     from schmelz.twin import pools  # noqa: F401  (which names the directory)
 
     place = numba.config.CACHE_DIR  # type: ignore[attr-defined]
-    return Path(place) / ".deficit-compiled" if place else None
+    return Path(place) / ".pages-compiled" if place else None
 
 
 def kept() -> bool:

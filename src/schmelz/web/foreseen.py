@@ -4,33 +4,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.utils.safestring import SafeString
-
 from schmelz.operate.changes import day_of
 from schmelz.operate.pdf import Picture, pdf
-from schmelz.operate.told import span, statement
+from schmelz.operate.ranges import span
+from schmelz.operate.told import statement
 from schmelz.operate.whatif import Side, WhatIf
 from schmelz.portal.policy import factory
 from schmelz.twin.foreseen import Range
 from schmelz.units import PPM
-from schmelz.web.band import picture
 from schmelz.web.charts.lines import Line, lines, top
 from schmelz.web.charts.pairs import pairs
+from schmelz.web.charts.paper import Chart, colour, on_paper
 from schmelz.web.words import number, percent
 
 LOOKS = "Dashed: as things are; solid, with the range of the draws: with the change."
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A picture with the words around it: what stands at its upper and lower edge and at its two ends."""
-
-    title: str
-    svg: SafeString
-    upper: str
-    lower: str
-    first: str
-    last: str
 
 
 @dataclass(frozen=True)
@@ -66,8 +53,8 @@ def charts(found: WhatIf) -> list[Chart]:
         "Jobs that wait, by pool", _words(found, "queue"), _lines(found, "queue"), (0, most), (), "queue-lines"
     )
     return [
-        Chart("Share over time", picture(share), percent(span_of[1], PPM), percent(span_of[0], PPM), first, last),
-        Chart("Queue over time", picture(queue), f"{number(most)} jobs wait", "0", first, last),
+        Chart("Share over time", share, percent(span_of[1], PPM), percent(span_of[0], PPM), first, last),
+        Chart("Queue over time", queue, f"{number(most)} jobs wait", "0", first, last),
     ]
 
 
@@ -139,21 +126,13 @@ def _classes(found: WhatIf) -> list[tuple[int, int | None, int | None]]:
 # -- on paper
 
 
-PAPER = (
-    "<style>.iron{fill:#3f6184;stroke:#3f6184}.ember{fill:#b04c0c;stroke:#b04c0c}.moss{fill:#4a6b2f;stroke:#4a6b2f}"
-    ".plum{fill:#7a3f77;stroke:#7a3f77}.slag{fill:#8b929a;stroke:#8b929a}.ink{fill:#1b1f23;stroke:#1b1f23}"
-    ".paper{fill:#fff;stroke:none}.flat{stroke:none}.outline{fill:none}.thick{stroke-width:9}.thin{stroke-width:6}"
-    ".mid{stroke:#1b1f23;stroke-width:3}.faint{opacity:.45}</style>"
-)
-
-
 def as_pdf(found: WhatIf) -> bytes:
     """The what-if as a document, with its charts."""
     policy, rows = factory(), _classes(found)
     most = max((value for _, *pair in rows for value in pair if value is not None), default=0)
     waits = pairs("Mean waits by size of job", "", [(today, then) for _, today, then in rows], most)
     names = ", ".join(number(least) for least, _, _ in rows)
-    key = ", ".join(f"{pool.title} {_colour(pool.tint)}" for pool in found.system.pools)
+    key = ", ".join(f"{pool.title} {colour(pool.tint)}" for pool in found.system.pools)
     made = [
         Picture(
             chart.title,
@@ -167,15 +146,6 @@ def as_pdf(found: WhatIf) -> bytes:
     alt = "Mean waits by size of job; the numbers stand in the table of the same name."
     made.append(Picture("Mean waits by size of job", on_paper(waits), alt, f"{under} Full width: {span(most)}."))
     return pdf(statement(found), policy.factory.name, policy.zone, made)
-
-
-def _colour(tint: str) -> str:
-    return {"iron": "blue", "ember": "orange", "moss": "green", "plum": "purple"}[tint]
-
-
-def on_paper(svg: str) -> str:
-    """The same picture with its colours inside, for where there is no style sheet."""
-    return svg.replace("<title>", f"{PAPER}<title>", 1).replace('preserveAspectRatio="none"', "", 1)
 
 
 def _alt(svg: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from schmelz.web.charts.svg import boxes, drawing, element, stripes
 
-WIDTH, BAR, GAP = 2200, 22, 14
+WIDTH, BAR, GAP = 2200, 26, 14
 
 
 def pairs(title: str, said: str, values: Sequence[tuple[int | None, int | None]], most: int, key: str = "pairs") -> str:
@@ -18,7 +18,7 @@ def pairs(title: str, said: str, values: Sequence[tuple[int | None, int | None]]
     ]
     today = [(0, y, max(2, width), BAR) for y, width in drawn if y % step == 0]
     then = [(0, y, max(2, width), BAR) for y, width in drawn if y % step]
-    patterns = element("defs", stripes(f"{key}-today", "slag", gap=8))
+    patterns = element("defs", stripes(f"{key}-today", "slag", gap=20))
     return drawing(
         WIDTH,
         max(1, len(values)) * step,

@@ -12,9 +12,8 @@ from schmelz.policy.schema import System
 from schmelz.portal.policy import factory
 from schmelz.rules.permissions import Permission
 from schmelz.units import HOUR
-from schmelz.web.band import picture
 from schmelz.web.charts.lines import Line, lines, top
-from schmelz.web.foreseen import Chart
+from schmelz.web.charts.paper import Chart
 from schmelz.web.guard import needs
 from schmelz.web.views.whatif import the_forecasts
 from schmelz.web.words import number
@@ -62,7 +61,7 @@ def chart(found: Sequence[Advice]) -> Chart:
     first, last = (day_of(end, zone).partition(",")[0] for end in ends)
     return Chart(
         "The year to come",
-        picture(svg),
+        svg,
         f"{number(most)} GPU-hours in thirty days",
         "0",
         first,

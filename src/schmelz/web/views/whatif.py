@@ -104,7 +104,7 @@ def _answer(
         waits["Refresh"] = "5"
         return waits
     try:
-        found = _found(version(), _facts(), system.id, asked)
+        found = _found(version(), facts(), system.id, asked)
     except BadInput as error:
         return render(request, _template(request), context | {"faults": placed(error)} | _offered(system), status=400)
     if form := request.GET.get("format"):
@@ -116,7 +116,7 @@ def _template(request: HttpRequest) -> str:
     return "web/whatif_found.html" if request.headers.get("HX-Request") else "web/whatif.html"
 
 
-def _facts() -> tuple[object, ...]:
+def facts() -> tuple[object, ...]:
     """What the answer may be kept for: the same records, the same minute."""
     return tuple(sorted(manifest().items())), now() // SAME_S
 
