@@ -21,10 +21,8 @@ from pathlib import Path
 
 sys.path.pop(0)  # this folder: the lab is the package `cluster` of the tests
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-sys.path.append(str(Path(__file__).parent))
 
-from steering_table import FLOOR, GPUS, NODES, SECONDS, Way, over_time, show, yardstick
-
+from cluster.contest_table import FLOOR, GPUS, NODES, SECONDS, Way, over_time, show, yardstick
 from cluster.lab import Lab, Settings
 from cluster.lab_conf import refusals
 from cluster.replay import Trial

@@ -1,4 +1,4 @@
-"""The figures of the contended hour: what each way came to, the yardstick, the table. Measured by `steering.py`."""
+"""The figures of the contended hour: what each way came to, the yardstick, the table. Measured by `bench/steering.py`."""
 
 import json
 from collections.abc import Callable, Mapping
