@@ -4,6 +4,7 @@ The same functions as in daily work, given the facts alone; whoever has the file
 """
 
 from collections.abc import Iterator
+from datetime import date
 
 import polars as pl
 
@@ -30,8 +31,14 @@ def use(facts: Facts) -> pl.DataFrame:
     return usage(pieces(attributed(facts), facts.factory.zone), list(KEYS), None, None)
 
 
+FIRST = date(2000, 1, 1)  # the names of windows begin here
+
+
 def splits(facts: Facts) -> list[dict[str, object]]:
-    """The split of every year and month, per system, from the first run to `as_of`."""
+    """The split of every year and month that has a name, per system, from the first run to `as_of`.
+
+    What ran before 2000 (old traces, clocks that were never set) stands in the use alone.
+    """
     frame = attributed(facts)
     grants = dict(facts.projects.select("project", "grant_gpu_s").iter_rows())
     return [
@@ -64,6 +71,6 @@ def _windows(facts: Facts, frame: pl.DataFrame) -> list[str]:
     zone = facts.factory.zone
     last = local_date(facts.as_of, zone)
     start = frame["start"].min()
-    first = local_date(start, zone) if isinstance(start, int) and start <= facts.as_of else last
+    first = max(FIRST, local_date(start, zone)) if isinstance(start, int) and start <= facts.as_of else last
     months = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
     return [*(str(year) for year in range(first.year, last.year + 1)), *(f"{m // 12}-{m % 12 + 1:02d}" for m in months)]
