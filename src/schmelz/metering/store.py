@@ -24,6 +24,9 @@ KEPT_SECONDS = 3600
 KEPT_ROWS = 2_000_000
 FORGOTTEN = "~"  # begins the name of a forgotten user; no Unix name does
 
+# told of a new file: its name and runs, the file it takes the place of, and what was added if nothing else changed
+Written = Callable[[str, pl.DataFrame, str | None, pl.DataFrame | None], object]
+
 
 @dataclass(frozen=True)
 class Merge:
@@ -77,15 +80,9 @@ class Batches:
 
 
 def merge(
-    directory: Path,
-    manifest: Mapping[str, str],
-    runs: pl.DataFrame | Batches,
-    written: Callable[[str, pl.DataFrame], object] = lambda file, runs: None,
+    directory: Path, manifest: Mapping[str, str], runs: pl.DataFrame | Batches, written: Written = lambda *told: None
 ) -> Merge:
-    """Put `runs` over what the manifest names. Nothing counts until the caller keeps the new manifest.
-
-    `written` is told each new file, and what is in it.
-    """
+    """Put `runs` over what the manifest names. Nothing counts until the caller keeps the new manifest."""
     batches = Batches(directory, runs) if isinstance(runs, pl.DataFrame) else runs
 
     def one(month: str) -> tuple[str, str | None, int, int, int]:
@@ -94,9 +91,10 @@ def merge(
         after = before if news.equals(before) else latest([before, news])
         if after.equals(before):
             return month, None, 0, 0, every
-        file = _write(directory, month, after)
-        written(file, after)
-        return month, file, after.height - before.height, _replaced(before, after), every
+        file, added = _write(directory, month, after), after.height - before.height
+        fresh = added == news.height  # none of them was known
+        written(file, after, manifest.get(month), news if fresh else None)
+        return month, file, added, 0 if fresh else _replaced(before, after), every
 
     months = list(in_order(one, batches.months()))
     added, replaced, every = (sum(month[at] for month in months) for at in (2, 3, 4))  # type: ignore[misc]

@@ -8,8 +8,9 @@ years. Whose account it was is asked later, because projects come and go. Intege
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 
@@ -35,6 +36,14 @@ FIGURES = ("gpu_s", "held_gpu_s", "started")
 NEEDED = ("system", "account", "nodes", "partition", "start", "elapsed", "gpus")
 
 
+class Keeper(Protocol):
+    """Makes, keeps and gives the sums of a file of runs."""
+
+    def __call__(
+        self, file: str, runs: pl.DataFrame, before: str | None = None, news: pl.DataFrame | None = None
+    ) -> pl.DataFrame: ...
+
+
 def sums(runs: pl.DataFrame, factory: Factory, index: Mapping[str, Places] | None = None) -> pl.DataFrame:
     """The sums of these runs, in the order of the keys."""
     begun = runs.lazy().filter(pl.col("start").is_not_null()).select(NEEDED).collect()
@@ -56,12 +65,18 @@ def load(directory: Path, manifest: Mapping[str, str], factory: Factory) -> pl.D
     return pl.concat(frames)
 
 
-def keeper(directory: Path, factory: Factory) -> Callable[[str, pl.DataFrame], pl.DataFrame]:
-    """Who makes and keeps the sums of a file and the runs in it."""
+def keeper(directory: Path, factory: Factory) -> Keeper:
+    """Who makes and keeps the sums of a file and the runs in it; from those of the file before where runs were only added."""
     rules, index = _rules(factory), places(factory)
 
-    def keep(file: str, runs: pl.DataFrame) -> pl.DataFrame:
-        found = sums(runs, factory, index)
+    def keep(
+        file: str, runs: pl.DataFrame, before: str | None = None, news: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
+        known = None if before is None or news is None else _kept(_path(directory, before, rules))
+        if known is None or news is None:
+            found = sums(runs, factory, index)
+        else:
+            found = added(pl.concat([known, sums(news, factory, index)]))
         store.put(_path(directory, file, rules), found)
         return found
 
