@@ -24,9 +24,6 @@ KEPT_SECONDS = 3600
 KEPT_ROWS = 2_000_000
 FORGOTTEN = "~"  # begins the name of a forgotten user; no Unix name does
 
-# told of a new file: its name and runs, the file it takes the place of, and what was added if nothing else changed
-Written = Callable[[str, pl.DataFrame, str | None, pl.DataFrame | None], object]
-
 
 @dataclass(frozen=True)
 class Merge:
@@ -80,9 +77,15 @@ class Batches:
 
 
 def merge(
-    directory: Path, manifest: Mapping[str, str], runs: pl.DataFrame | Batches, written: Written = lambda *told: None
+    directory: Path,
+    manifest: Mapping[str, str],
+    runs: pl.DataFrame | Batches,
+    begun: Callable[[str, pl.DataFrame], object] = lambda file, runs: None,
 ) -> Merge:
-    """Put `runs` over what the manifest names. Nothing counts until the caller keeps the new manifest."""
+    """Put `runs` over what the manifest names. Nothing counts until the caller keeps the new manifest.
+
+    `begun` is told the file and the runs of a month of which there were none.
+    """
     batches = Batches(directory, runs) if isinstance(runs, pl.DataFrame) else runs
 
     def one(month: str) -> tuple[str, str | None, int, int, int]:
@@ -92,9 +95,9 @@ def merge(
         if after.equals(before):
             return month, None, 0, 0, every
         file, added = _write(directory, month, after), after.height - before.height
-        fresh = added == news.height  # none of them was known
-        written(file, after, manifest.get(month), news if fresh else None)
-        return month, file, added, 0 if fresh else _replaced(before, after), every
+        if before.is_empty():
+            begun(file, after)
+        return month, file, added, 0 if added == news.height else _replaced(before, after), every
 
     months = list(in_order(one, batches.months()))
     added, replaced, every = (sum(month[at] for month in months) for at in (2, 3, 4))  # type: ignore[misc]

@@ -8,13 +8,13 @@ years. Whose account it was is asked later, because projects come and go. Intege
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
 
 import polars as pl
 
 from schmelz.metering import store
+from schmelz.metering.ahead import in_order
 from schmelz.metering.attribute import with_places
 from schmelz.metering.pieces import pieces
 from schmelz.metering.places import Places, places
@@ -36,14 +36,6 @@ FIGURES = ("gpu_s", "held_gpu_s", "started")
 NEEDED = ("system", "account", "nodes", "partition", "start", "elapsed", "gpus")
 
 
-class Keeper(Protocol):
-    """Makes, keeps and gives the sums of a file of runs."""
-
-    def __call__(
-        self, file: str, runs: pl.DataFrame, before: str | None = None, news: pl.DataFrame | None = None
-    ) -> pl.DataFrame: ...
-
-
 def sums(runs: pl.DataFrame, factory: Factory, index: Mapping[str, Places] | None = None) -> pl.DataFrame:
     """The sums of these runs, in the order of the keys."""
     begun = runs.lazy().filter(pl.col("start").is_not_null()).select(NEEDED).collect()
@@ -57,26 +49,21 @@ def added(frame: pl.DataFrame) -> pl.DataFrame:
 
 def load(directory: Path, manifest: Mapping[str, str], factory: Factory) -> pl.DataFrame:
     """The sums of all runs that the manifest names; a day appears once for each month in which its jobs were sent."""
-    keep, frames = keeper(directory, factory), [pl.DataFrame(schema=SUM_SCHEMA)]
-    rules = _rules(factory)
-    for month, file in sorted(manifest.items()):
-        found = _kept(_path(directory, file, rules))
-        frames.append(keep(file, store.load(directory, manifest, [month])) if found is None else found)
-    return pl.concat(frames)
+    keep, rules = keeper(directory, factory), _rules(factory)
+
+    def month(of: str) -> pl.DataFrame:
+        found = _kept(_path(directory, manifest[of], rules))
+        return keep(manifest[of], store.load(directory, manifest, [of])) if found is None else found
+
+    return pl.concat([pl.DataFrame(schema=SUM_SCHEMA), *in_order(month, sorted(manifest))])
 
 
-def keeper(directory: Path, factory: Factory) -> Keeper:
-    """Who makes and keeps the sums of a file and the runs in it; from those of the file before where runs were only added."""
+def keeper(directory: Path, factory: Factory) -> Callable[[str, pl.DataFrame], pl.DataFrame]:
+    """Who makes, keeps and gives the sums of a file and the runs in it: at once for a new month, later ones when asked."""
     rules, index = _rules(factory), places(factory)
 
-    def keep(
-        file: str, runs: pl.DataFrame, before: str | None = None, news: pl.DataFrame | None = None
-    ) -> pl.DataFrame:
-        known = None if before is None or news is None else _kept(_path(directory, before, rules))
-        if known is None or news is None:
-            found = sums(runs, factory, index)
-        else:
-            found = added(pl.concat([known, sums(news, factory, index)]))
+    def keep(file: str, runs: pl.DataFrame) -> pl.DataFrame:
+        found = sums(runs, factory, index)
         store.put(_path(directory, file, rules), found)
         return found
 
