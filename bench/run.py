@@ -117,9 +117,9 @@ def main() -> None:
     )
     long, short = best(lambda: next_starts(queue_state(2000))), best(lambda: next_starts(queue_state(200)))
     say("a pass over 2,000 waiting jobs, against 200", long, short, "200 jobs")
-    subprocess.run((sys.executable, str(ROOT / "bench/cluster.py")), check=True)
-    subprocess.run((sys.executable, str(ROOT / "bench/ledger.py")), check=True)
-    subprocess.run((sys.executable, str(ROOT / "bench/twin_speed.py")), check=True)
+    for part in ("meter", "ledger", "cluster", "twin_speed"):
+        sys.stdout.flush()
+        subprocess.run((sys.executable, str(ROOT / f"bench/{part}.py")), check=True)
 
 
 def say(what: str, ours: float, theirs: float, named: str) -> None:

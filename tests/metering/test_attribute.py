@@ -110,7 +110,7 @@ def test_nodes_between_the_ends_of_a_range_are_not_taken_for_granted() -> None:
     assert [(row["site"], row["gpus"]) for row in rows] == [("north", 4), ("south", 4), ("unknown", 2)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(deadline=None)
 @given(
     st.lists(
         st.builds(

@@ -142,7 +142,7 @@ def replay(rows: list[dict[str, Any]]) -> int | None:
     return sum(min(filled[t - CYCLE : t + 1]) for t in range(CYCLE, END))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(deadline=None)
 @given(st.lists(rows_of(), max_size=8))
 def test_it_is_what_a_slow_replay_counts(rows: list[dict[str, Any]]) -> None:
     full = [

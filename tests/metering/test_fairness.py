@@ -136,7 +136,7 @@ def slow(rows: list[dict], pool: str) -> list[list[int]]:
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(deadline=None)
 @given(st.lists(rows_of(), max_size=9))
 def test_it_is_what_one_counts_second_by_second(rows: list[dict]) -> None:
     found = of(*rows, factory=make.factory(sharing={"cycle": CYCLE}))

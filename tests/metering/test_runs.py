@@ -44,7 +44,7 @@ READINGS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(READINGS, st.integers(0, 8))
 def test_batches_do_not_matter(rows: list[dict[str, object]], cut: int) -> None:
     whole = latest([make.runs(*rows)])

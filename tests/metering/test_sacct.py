@@ -274,7 +274,7 @@ def test_the_refusal_names_what_is_missing() -> None:
         read(b"JobIDRaw|Account|Submit|Start|State\n", system="anvil", cluster="c1")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=60).map(lambda raw: raw.replace(b"\n", b"")), max_size=8))
 def test_no_line_is_lost_and_none_ends_the_reading(lines: list[bytes]) -> None:
     good = record_line().encode()

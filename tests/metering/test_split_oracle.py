@@ -126,7 +126,7 @@ def the_split(factory: Factory, found: list[Job], away: list[Outage], period: Pe
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(situations())
 def test_the_split_is_the_slow_split(situation: tuple[Factory, list[Job], list[Outage], Period, int]) -> None:
     factory, found, away, period, as_of = situation

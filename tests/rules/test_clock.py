@@ -71,7 +71,7 @@ def test_a_missed_friday_is_overdue_on_saturday() -> None:
     assert working_days_left(at("2026-11-30T10:00"), friday, ZONE, HOLIDAYS) == -1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(st.integers(at("2026-01-01T00:00"), at("2026-12-20T00:00")), st.integers(0, 30))
 def test_a_fresh_promise_has_all_its_days_left(start: int, working_days: int) -> None:
     assert working_days_left(start, due(start, working_days, ZONE, HOLIDAYS), ZONE, HOLIDAYS) == working_days

@@ -80,7 +80,7 @@ def in_order(state: State) -> list[Waiting]:
     return sorted(state.waiting, key=lambda job: rank[job.pool])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(deadline=None)
 @given(states())
 def test_no_site_gives_more_than_it_has_and_no_job_spans_sites(state: State) -> None:
     starts = next_starts(state)
@@ -92,7 +92,7 @@ def test_no_site_gives_more_than_it_has_and_no_job_spans_sites(state: State) -> 
         assert taken <= state.free[site]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(deadline=None)
 @given(states())
 def test_it_is_deterministic_and_asking_again_gives_nothing(state: State) -> None:
     starts = next_starts(state)
@@ -100,7 +100,7 @@ def test_it_is_deterministic_and_asking_again_gives_nothing(state: State) -> Non
     assert next_starts(after(state, starts)) == ()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(deadline=None)
 @given(states(floor=False))
 def test_the_first_blocked_job_keeps_its_place_and_nothing_idles_that_would_not_delay_it(state: State) -> None:
     starts = next_starts(state)
@@ -118,7 +118,7 @@ def test_the_first_blocked_job_keeps_its_place_and_nothing_idles_that_would_not_
             assert room_at(after(end, [Start(job.job, site)]), site, kept[0]) < blocked.gpus
 
 
-@settings(max_examples=80, deadline=None)
+@settings(deadline=None)
 @given(states(floor=False))
 def test_jobs_before_the_first_blocked_one_all_start(state: State) -> None:
     started = {start.job for start in next_starts(state)}

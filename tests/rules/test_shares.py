@@ -17,7 +17,7 @@ def test_deficits_within_the_band_of_the_leader_share_its_rank() -> None:
     assert ranks({}, 7) == {}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(DEFICITS, st.integers(0, 50))
 def test_a_rank_never_stands_against_the_deficits(deficits: dict[str, int], band: int) -> None:
     result = ranks(deficits, band)

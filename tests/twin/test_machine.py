@@ -85,7 +85,7 @@ OUTAGES = st.lists(
 def test_no_gpu_is_used_twice_and_every_run_is_as_its_job_says(charge: str) -> None:
     machine = system(charge)
 
-    @settings(max_examples=40, deadline=None)
+    @settings(deadline=None)
     @given(jobs(charge), OUTAGES)
     def check(todo: list[SimJob], outages: list[Outage]) -> None:
         placed = sim(machine, todo, outages)

@@ -103,6 +103,8 @@ def finished(
 
 
 def _header(line: bytes) -> list[str]:
+    if b"\r" in line.rstrip(b"\r\n"):
+        raise RecordError("line 1: holds carriage returns; lines end in a line feed, with or without one before it")
     names = line.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").strip().split("|")
     columns = [name if name and name not in names[:i] else f"column {i + 1}" for i, name in enumerate(names)]
     missing = [" or ".join(choice) for choice in REQUIRED if not set(choice) & set(columns)]

@@ -80,11 +80,11 @@ def merge(
     directory: Path,
     manifest: Mapping[str, str],
     runs: pl.DataFrame | Batches,
-    written: Callable[[str, pl.DataFrame], object] = lambda file, runs: None,
+    begun: Callable[[str, pl.DataFrame], object] = lambda file, runs: None,
 ) -> Merge:
     """Put `runs` over what the manifest names. Nothing counts until the caller keeps the new manifest.
 
-    `written` is told each new file, and what is in it.
+    `begun` is told the file and the runs of a month of which there were none.
     """
     batches = Batches(directory, runs) if isinstance(runs, pl.DataFrame) else runs
 
@@ -94,9 +94,10 @@ def merge(
         after = before if news.equals(before) else latest([before, news])
         if after.equals(before):
             return month, None, 0, 0, every
-        file = _write(directory, month, after)
-        written(file, after)
-        return month, file, after.height - before.height, _replaced(before, after), every
+        file, added = _write(directory, month, after), after.height - before.height
+        if before.is_empty():
+            begun(file, after)
+        return month, file, added, 0 if added == news.height else _replaced(before, after), every
 
     months = list(in_order(one, batches.months()))
     added, replaced, every = (sum(month[at] for month in months) for at in (2, 3, 4))  # type: ignore[misc]

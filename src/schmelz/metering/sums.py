@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from schmelz.metering import store
+from schmelz.metering.ahead import in_order
 from schmelz.metering.attribute import with_places
 from schmelz.metering.pieces import pieces
 from schmelz.metering.places import Places, places
@@ -48,16 +49,17 @@ def added(frame: pl.DataFrame) -> pl.DataFrame:
 
 def load(directory: Path, manifest: Mapping[str, str], factory: Factory) -> pl.DataFrame:
     """The sums of all runs that the manifest names; a day appears once for each month in which its jobs were sent."""
-    keep, frames = keeper(directory, factory), [pl.DataFrame(schema=SUM_SCHEMA)]
-    rules = _rules(factory)
-    for month, file in sorted(manifest.items()):
-        found = _kept(_path(directory, file, rules))
-        frames.append(keep(file, store.load(directory, manifest, [month])) if found is None else found)
-    return pl.concat(frames)
+    keep, rules = keeper(directory, factory), _rules(factory)
+
+    def month(of: str) -> pl.DataFrame:
+        found = _kept(_path(directory, manifest[of], rules))
+        return keep(manifest[of], store.load(directory, manifest, [of])) if found is None else found
+
+    return pl.concat([pl.DataFrame(schema=SUM_SCHEMA), *in_order(month, sorted(manifest))])
 
 
 def keeper(directory: Path, factory: Factory) -> Callable[[str, pl.DataFrame], pl.DataFrame]:
-    """Who makes and keeps the sums of a file and the runs in it."""
+    """Who makes, keeps and gives the sums of a file and the runs in it: at once for a new month, later ones when asked."""
     rules, index = _rules(factory), places(factory)
 
     def keep(file: str, runs: pl.DataFrame) -> pl.DataFrame:

@@ -42,7 +42,10 @@ def access(facts: Facts) -> pl.DataFrame:
 
 
 def splits(facts: Facts) -> list[dict[str, object]]:
-    """The split of every year and month, per system, from the first run to `as_of`."""
+    """The split of every year and month that has a name, per system, from the first run to `as_of`.
+
+    What ran before 2000 (old traces, clocks that were never set) stands in the use alone.
+    """
     frame = attributed(facts)
     grants = dict(facts.projects.select("project", "grant_gpu_s").iter_rows())
     return [
