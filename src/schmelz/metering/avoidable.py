@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from schmelz.metering.attribute import UNKNOWN
 from schmelz.metering.fairness import stretches
 from schmelz.metering.flows import flows
 from schmelz.metering.levels import beyond
+from schmelz.metering.places import UNKNOWN
 from schmelz.metering.segments import segments, waits
 from schmelz.metering.supply import Outage
 from schmelz.policy.schema import System
