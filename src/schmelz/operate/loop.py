@@ -25,12 +25,13 @@ from schmelz.operate.steer import Steerer
 from schmelz.policy.schema import System
 from schmelz.portal.policy import version
 from schmelz.portal.usage import actions as records
-from schmelz.units import DAY
+from schmelz.units import HOUR
 
 log = logging.getLogger("schmelz.duties")
 STEERING_SECONDS = 15
 RETRY_SECONDS = 15
 DRIFT_SECONDS = 300
+SECOND_PATH_SECONDS = 6 * HOUR
 
 
 @dataclass
@@ -76,10 +77,10 @@ def duties() -> list[Duty]:
             found.append(Duty(f"schedule {system.id}", 0.5, Steer(system)))
         if system.cluster.backend == "slurm" and system.steering:
             found.append(Duty(f"steer {system.id}", system.steering.step, Steerer(system).step))
-        if system.cluster.backend == "slurm":
-            found.append(Duty(f"second path {system.id}", DAY, partial(reconcile, system)))
         every = 2 if system.cluster.backend == "local" else 30
         found.append(Duty(f"meter {system.id}", every, partial(meter.read_cluster, system)))
+        if system.cluster.backend == "slurm":
+            found.append(Duty(f"second path {system.id}", SECOND_PATH_SECONDS, partial(reconcile, system)))
         found.append(Duty(f"drift {system.id}", DRIFT_SECONDS, partial(drift.look, system)))
     return found
 

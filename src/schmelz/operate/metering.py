@@ -1,8 +1,8 @@
 """How the metering of each system stands: how fresh its records are, what runs, what is closed, what is not yet booked.
 
 *Lag* is the time since the last reading, *newest* the latest end or start that a record tells. *Pending* are the rows that
-the next closing books about closed months. *Second path* is the last comparison with Slurm's own sums, by the daily duty or
-`schmelz reconcile`. From the database and the record files; no cluster is asked.
+the next closing books about closed months. *Second path* is the last comparison with Slurm's own sums, by the duty (every six
+hours) or by `schmelz reconcile`. From the database and the record files; no cluster is asked.
 """
 
 from dataclasses import dataclass

@@ -8,11 +8,14 @@ events: by a commitment, which stays, and by a link, which goes when the person 
 from django.conf import settings
 from django.db import models
 
+from schmelz.proof.chain import commitment
+
 
 class Event(models.Model):
     """Who did what to which thing, when and why. `seq` has no gaps; `data` is canonical JSON.
 
-    `sealed` is the commitment to the reason, made with `salt`; without the salt it tells nothing. Older events have none.
+    `sealed` is the commitment to the reason, made with `salt`. Without the salt it tells nothing, and the reason, as far as
+    it is left, proves nothing. Events from before reasons were sealed have neither.
     """
 
     seq = models.PositiveBigIntegerField(primary_key=True)
@@ -38,7 +41,7 @@ class Event(models.Model):
             "kind": self.kind,
             "subject": self.subject,
             "actor": self.commitment,
-            "because": self.sealed or self.because,
+            "because": commitment(self.salt, self.because) if self.salt else self.sealed or self.because,
             "data": self.data,
         }
 
