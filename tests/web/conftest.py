@@ -52,6 +52,10 @@ class Scene:
             "plan": "/plan",
             "drift": "/drift",
             "steering": "/steering",
+            "whatif": "/what-if",
+            "whatif-application": f"/applications/{self.waiting.code}/what-if",
+            "planner": "/call-planner",
+            "policies": "/what-if/policies",
             "health": "/health",
         }
 

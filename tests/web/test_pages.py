@@ -20,6 +20,10 @@ MATRIX = {
     "plan": {"anna": 403, "bruno": 403, "franco": 403, "gilles": 200, "signer": 403},
     "drift": {"anna": 403, "bruno": 403, "franco": 403, "gilles": 200, "signer": 403},
     "steering": {"anna": 403, "bruno": 403, "franco": 403, "gilles": 200, "signer": 403},
+    "whatif": {"anna": 403, "bruno": 403, "franco": 403, "gilles": 200, "signer": 200},
+    "whatif-application": {"anna": 403, "bruno": 403, "franco": 403, "gilles": 200, "signer": 200},
+    "policies": {"anna": 403, "bruno": 403, "franco": 403, "gilles": 200, "signer": 200},
+    "planner": {"anna": 403, "bruno": 403, "franco": 403, "gilles": 200, "signer": 200},
     "health": {"anna": 403, "bruno": 403, "franco": 403, "gilles": 200, "signer": 403},
 }
 
@@ -125,6 +129,7 @@ def test_matrix_is_complete(scene) -> None:
         "sign-mandate",
         "revoke-mandate",
         "metrics",
+        "closing-head",
         "job",
         "letter",
     }

@@ -5,7 +5,7 @@ now (exit code 0: it would run sooner or later, 4: it would be refused or never 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,8 +18,11 @@ from schmelz.faults import BadInput
 from schmelz.units import iso
 
 if TYPE_CHECKING:
+    from schmelz.cluster.model import Job
+    from schmelz.operate.expected import Start
     from schmelz.operate.fit import Look
 
+PATIENCE = 5.0
 WOULD = {"now": "would start now", "waits": "would wait", "never": "would be refused, or never start"}
 
 
@@ -78,9 +81,21 @@ def submit(
 
 def _tell(found: "Look", *, as_json: bool) -> None:
     """What a look found; exit code 4 for a job that would never run."""
-    put_json(_facts(found)) if as_json else put("\n".join(_lines(found)))
+    start = _start(found)
+    put_json(_facts(found) | {"expected_start": _range(start)}) if as_json else put("\n".join(_lines(found)))
+    if start and not as_json:
+        put(f"expected start: {_said(start)}")
     if found.verdict.starts == "never":
         raise typer.Exit(4)
+
+
+def _start(found: "Look") -> "Start | None":
+    """The likely start of a job that would have to wait."""
+    if found.verdict.starts != "waits":
+        return None
+    from schmelz.operate.expected import expected_start
+
+    return expected_start(found.verdict.case, PATIENCE)
 
 
 def _facts(found: "Look") -> dict[str, object]:
@@ -161,6 +176,7 @@ def jobs(
     person = ready.person()
     _cycle()
     found = list_jobs(person, project)
+    starts = _starts(found)
     if as_json:
         put_json(
             [
@@ -181,17 +197,48 @@ def jobs(
                     "reason": j.reason,
                     "word": j.word,
                     "exit_code": j.exit_code,
+                    "expected_start": _range(starts.get(j.job)),
                 }
                 for j in found
             ]
         )
     else:
         put_table(
-            ("job", "project", "state", "GPUs", "site", "nodes", "why"),
-            [(j.job, j.account, j.state, j.gpus, j.site, j.node_list, j.reason) for j in found],
+            ("job", "project", "state", "GPUs", "site", "nodes", "why", *(("expected start",) if starts else ())),
+            [
+                (
+                    *(j.job, j.account, j.state, j.gpus, j.site, j.node_list, j.reason),
+                    *((_said(starts.get(j.job)),) if starts else ()),
+                )
+                for j in found
+            ],
         )
         if not found:
             say("no jobs yet; `schmelz submit SCRIPT --project P --gpus N` queues one")
+
+
+def _starts(found: "Iterable[Job]") -> "Mapping[str, Start]":
+    """The likely starts of jobs that wait; nothing is loaded where none does."""
+    if all(job.state != "PENDING" for job in found):
+        return {}
+    from schmelz.operate.expected import expected
+
+    return expected(found, PATIENCE)
+
+
+def _range(start: "Start | None") -> dict[str, str | None] | None:
+    """A likely start as plain data."""
+    if start is None:
+        return None
+    return {name: None if at is None else iso(at) for name, at in vars(start).items()}
+
+
+def _said(start: "Start | None") -> str:
+    if start is None:
+        return ""
+    if start.low is None:
+        return "not within 14 days"
+    return f"{iso(start.low)} to {'later than 14 days' if start.high is None else iso(start.high)}"
 
 
 def output(job: Annotated[str, typer.Argument(help="The job's id.")]) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from schmelz.twin.sharing import PoolOptions
     from schmelz.twin.workload import Schedule, Workload
 
+    Seen = dict[str, tuple[Schedule, PoolOptions]]
+
 POLICY_NAMES = ("fcfs", "easy", "conservative", "sjbf", "partition", "fairshare", "deficit")
 MISSING = ("exact", "factor", "history")
 PATIENCE_S = 1.0
@@ -56,6 +58,7 @@ class Wish:
     seed: int
     save: Path | None
     starts: Path | None
+    pdf: Path | None = None
 
 
 def run(wish: Wish) -> list[dict[str, Any]]:
@@ -72,7 +75,11 @@ def run(wish: Wish) -> list[dict[str, Any]]:
     options = PoolOptions(gpus, wish.order, sharing=sharing)
     if {*wish.policies} & {"partition", "fairshare", "deficit"}:
         checked(options, len(jobs.pools))
-    return [_result(name, jobs, options, wish) for name in wish.policies]
+    seen: dict[str, tuple[Schedule, PoolOptions]] = {}
+    results = [_result(name, jobs, options, wish, seen) for name in wish.policies]
+    if wish.pdf:
+        _pdf(wish.pdf, wish, jobs, seen)
+    return results
 
 
 def _system(name: str | None) -> "System | None":
@@ -158,7 +165,7 @@ def _generated(wish: Wish, gpus: int, pools: tuple[str, ...]) -> "Workload":
     return jobs
 
 
-def _result(policy: str, jobs: "Workload", options: "PoolOptions", wish: Wish) -> dict[str, Any]:
+def _result(policy: str, jobs: "Workload", options: "PoolOptions", wish: Wish, seen: "Seen") -> dict[str, Any]:
     from schmelz.twin.policies import timed
     from schmelz.twin.pool_results import pool_results
     from schmelz.twin.results import Counting, summary
@@ -167,6 +174,8 @@ def _result(policy: str, jobs: "Workload", options: "PoolOptions", wish: Wish) -
     done = _watched(policy, len(jobs), lambda watch: timed(policy, jobs, replace(own, watch=watch)))
     if wish.starts:
         _write(wish.starts, jobs, done.schedule)
+    if wish.pdf:
+        seen[policy] = (done.schedule, own)
     figures = summary(jobs, done.schedule, own, counting)
     split = pool_results(jobs, done.schedule, own)
     pools = [{**waits, **shares} for waits, shares in zip(figures.pop("pools"), split.pop("pools"), strict=True)]
@@ -225,6 +234,25 @@ def _written(option: str, path: Path) -> Iterator[TextIO]:
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise BadInput(f"{option} {path}: cannot be written ({error.strerror})") from None
+
+
+def _pdf(path: Path, wish: Wish, jobs: "Workload", seen: "Seen") -> None:
+    """Tables and charts of all policies, side by side; times are the trace's own, in UTC."""
+    from zoneinfo import ZoneInfo
+
+    from schmelz.twin.side_by_side import compare
+    from schmelz.web.side_by_side import TINTS, Side, as_pdf, statement
+
+    found, start, zone = compare(jobs, seen), int(jobs.submit[0]), ZoneInfo("UTC")
+    weights = next(iter(seen.values()))[1].sharing.weights or (1,) * len(jobs.pools)
+    pools = [Side(n, n, TINTS[i % len(TINTS)], w) for i, (n, w) in enumerate(zip(jobs.pools, weights, strict=True))]
+    source = wish.source.name if wish.source else "made-up jobs"
+    as_of = next(iter(found.values())).moments[-1]
+    document = statement(f"The twin: {source}", "twin", as_of, pools, found, jobs.notes, zone)
+    try:
+        path.write_bytes(as_pdf(document, pools, found, start, "Schmelz", zone))
+    except OSError as error:
+        raise BadInput(f"--pdf {path}: cannot be written ({error.strerror})") from None
 
 
 def _write(path: Path, jobs: "Workload", schedule: "Schedule") -> None:

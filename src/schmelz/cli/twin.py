@@ -89,6 +89,7 @@ def twin(
     seed: Annotated[int, _option("--seed", help="For --generate: the same seed, the same jobs.")] = 1,
     save: Annotated[Path | None, _option("--save", metavar="FILE", help="For --generate: write the jobs as SWF.")] = None,
     starts: Annotated[Path | None, _option("--starts", metavar="FILE", help="Write every job's start there.")] = None,
+    pdf: Annotated[Path | None, _option("--pdf", metavar="FILE", help="Write tables and charts as PDF.")] = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Simulate the jobs of a trace: waits, slowdown and use under a policy."""
@@ -113,7 +114,7 @@ def twin(
     wish = Wish(
         source, gpus, chosen, order, form, size, overrun, estimates, pools, modes, tuple(columns or ()), layout, system,
         sites, weights, {key: value for key, value in rule.items() if value is not None}, tau, warm_up, generate, load,
-        seed, save, starts,
+        seed, save, starts, pdf,
     )  # fmt: skip
     results = run(wish)
     if as_json:

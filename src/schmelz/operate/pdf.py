@@ -5,6 +5,8 @@ has letters that these fonts lack, the page is still made (tagged, the text insi
 """
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,9 +19,20 @@ TEMPLATE = Path(__file__).parent / "typst" / "statement.typ"
 STANDARDS: list["typst.PDFStandard"] = ["a-2a", "ua-1"]
 
 
-def pdf(statement: Statement, author: str, zone: ZoneInfo) -> bytes:
+@dataclass(frozen=True)
+class Picture:
+    """A chart as SVG, with its description for whoever cannot see it, and the words under it."""
+
+    title: str
+    svg: str
+    alt: str
+    under: str
+
+
+def pdf(statement: Statement, author: str, zone: ZoneInfo, pictures: Sequence[Picture] = ()) -> bytes:
     """The bytes of the document; its date is the statement's `as_of`."""
-    data = json.dumps(_data(statement, author, zone), ensure_ascii=False)
+    shown = [vars(picture) for picture in pictures]
+    data = json.dumps(_data(statement, author, zone) | {"pictures": shown}, ensure_ascii=False)
     try:
         return _compiled(data, statement.as_of, STANDARDS)
     except typst.TypstError as error:

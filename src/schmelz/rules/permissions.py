@@ -42,6 +42,7 @@ class Permission(StrEnum):
     DECISION_REFUSE = "decision:refuse"
     DECISION_SIGN = "decision:sign"
     DRIFT_CHOOSE = "drift:choose"
+    FORECAST_READ = "forecast:read"
     GRANT_PROPOSE = "grant:propose"
     GRANT_SIGN = "grant:sign"
     JOB_SUBMIT = "job:submit"
@@ -90,6 +91,13 @@ PERMISSIONS: MappingProxyType[Permission, Rule] = MappingProxyType(
         Permission.DECISION_REFUSE: _rule("Refuse an application when it is one's turn to sign.", R.NEXT_SIGNER),
         Permission.DECISION_SIGN: _rule("Sign a proposed award when it is one's turn.", R.NEXT_SIGNER),
         Permission.DRIFT_CHOOSE: _rule("Choose what becomes of a change by hand on the cluster.", R.OPERATOR),
+        Permission.FORECAST_READ: _rule(
+            "See what awards, outages and other changes would do to waits and to the split.",
+            R.SIGNER,
+            R.COORDINATOR,
+            R.OPERATOR,
+            R.AUDITOR,
+        ),
         Permission.GRANT_PROPOSE: _rule("Propose another amount for a running project.", R.NEXT_SIGNER),
         Permission.GRANT_SIGN: _rule("Sign another amount for a running project.", R.NEXT_SIGNER),
         Permission.JOB_SUBMIT: _rule("Submit jobs on a project's GPU-hours.", R.MEMBER, R.PI),

@@ -2,28 +2,26 @@
 
 A *mix* are the sizes, run times and limits of a pool's past jobs. Each grant draws jobs from the mix of its pool until
 what it has left is used up; they arrive evenly at random between the grant's start and its end. Jobs that run or wait now
-come first. A *seed* is one such draw: a grant's jobs depend on the seed and on its name alone, so that two forecasts
-differ by what was changed and by nothing else. Figures are the median over the seeds with the lowest and the highest.
-A pool's share is *out of reach* from the first moment at which its deficit is larger than what the machine can still
-deliver in the window less the floors of the other pools. Integers; the same input gives the same forecast.
+come first; how long they still take is drawn from the past as well, given how long they ran already. A *seed* is one
+such draw: what is drawn for a grant depends on the seed and on the grant's name alone, so that two forecasts differ by
+what was changed and by nothing else. Figures are the median over the seeds with the lowest and the highest.
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from schmelz.twin.foreseen import Draw, Forecast, Frame, drawn_figures, gathered
 from schmelz.twin.generator import generated
-from schmelz.twin.pool_segments import Segments, segments
 from schmelz.twin.pools import deficit
-from schmelz.twin.results import percentile
 from schmelz.twin.sharing import PoolOptions, Sharing
-from schmelz.twin.workload import Ints, Schedule, Small, Workload
-from schmelz.units import PPM, Period
+from schmelz.twin.workload import Ints, Schedule, Workload
+from schmelz.units import Period
 
 JOBS_AT_MOST = 400_000
+LATEST = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -49,19 +47,22 @@ class Mix:
 
 @dataclass(frozen=True)
 class Present:
-    """A job that runs or waits now: it still takes `run` seconds, at most `limit`."""
+    """A job that runs (for `elapsed` seconds) or waits now; `limit` is the whole of its time limit."""
 
     pool: str
     size: int
-    run: int
     limit: int
+    elapsed: int = 0
     sites: int = 0
     waits: bool = False
 
 
 @dataclass(frozen=True)
 class Future:
-    """All that a forecast starts from. `window` is the one whose end the split is told for; it may not have begun."""
+    """All that a forecast starts from. `window` is the one whose end the split is told for; it may not have begun.
+
+    `delivered` and `used` (by pool): the ledger of that window so far; `sharing.before` the one that the rule decides by.
+    """
 
     pools: tuple[str, ...]
     sharing: Sharing
@@ -70,51 +71,97 @@ class Future:
     present: tuple[Present, ...]
     grants: tuple[Grant, ...]
     mixes: Mapping[str, Mix]
+    delivered: int = 0
+    used: tuple[int, ...] = ()
+
+    @property
+    def gpus(self) -> int:
+        return sum(count for _, count in self.sharing.sites)
 
 
-def forecast(future: Future, seeds: int) -> dict[str, dict[str, Any]]:
-    """For each pool its figures, each with median, lowest and highest over the seeds."""
-    runs = [_run(future, seed) for seed in range(1, seeds + 1)]
-    return {
-        pool: {name: _range([run[number][name] for run in runs]) for name in runs[0][number]}
-        for number, pool in enumerate(future.pools)
-    }
+def forecast(future: Future, seeds: int, told: Callable[[int], None] = lambda done: None) -> Forecast:
+    """The figures over so many draws. `told` hears after each draw how many are done."""
+    draws = []
+    for draw in _draws(future, seeds):
+        draws.append(draw)
+        told(len(draws))
+    return gathered(future.pools, _frame(future).moments, draws)
 
 
-def _range(values: Sequence[int | None]) -> dict[str, int | None]:
-    """Median, lowest and highest of the seeds that know the figure, and how many do."""
-    known = np.sort(np.array([value for value in values if value is not None], np.int64))
-    low, high = (int(known[0]), int(known[-1])) if len(known) else (None, None)
-    return {"median": percentile(known, 50), "low": low, "high": high, "seeds": len(known)}
+def starts(future: Future, seeds: int) -> Ints:
+    """When each job that waits now starts: a row for each seed, a column for each, -1 for not before the window's end."""
+    waits = np.array([job.waits for job in future.present], np.bool_)
+    rows = [np.empty((0, int(waits.sum())), np.int64)]
+    for seed in range(1, seeds + 1):
+        work, done = _ran(future, seed)
+        start = np.empty(len(work), np.int64)
+        start[work.job] = done.start
+        rows.append(start[: len(waits)][waits][None])
+    return np.concatenate(rows)
 
 
-def _run(future: Future, seed: int) -> list[dict[str, int | None]]:
+def _draws(future: Future, seeds: int) -> Iterator[Draw]:
+    frame = _frame(future)
+    for seed in range(1, seeds + 1):
+        work, done = _ran(future, seed)
+        yield drawn_figures(frame, work, done, _options(future, None))
+
+
+def _frame(future: Future) -> Frame:
+    before = future.used or (0,) * len(future.pools)
+    return Frame(future.now, future.window, future.gpus, future.sharing, future.delivered, before)
+
+
+def _options(future: Future, sites: np.ndarray | None) -> PoolOptions:
+    sharing = replace(future.sharing, job_sites=sites, until=future.window.end)
+    return PoolOptions(future.gpus, sharing=sharing)
+
+
+def _ran(future: Future, seed: int) -> tuple[Workload, Schedule]:
     """One draw, run to the end of the window."""
     work, sites = workload(future, seed)
-    gpus = sum(count for _, count in future.sharing.sites)
-    sharing = replace(future.sharing, job_sites=sites, until=future.window.end)
-    options = PoolOptions(gpus, sharing=sharing)
-    done = deficit(work, options)
-    if not (done.start >= 0).any():
-        return [_figures(future, work, done, None, number) for number in range(len(future.pools))]
-    found = _inside(segments(work, done, options), future.window)
-    return [_figures(future, work, done, found, number) for number in range(len(future.pools))]
+    if not len(work):
+        return work, Schedule(work.submit, work.submit)
+    return work, deficit(work, _options(future, sites))
 
 
-def workload(future: Future, seed: int) -> tuple[Workload, Small]:
-    """The jobs that run or wait now, and those that the grants will bring; with the sites of each."""
+def workload(future: Future, seed: int) -> tuple[Workload, Ints]:
+    """The jobs that run or wait now, and those that the grants will bring; with the sites of each.
+
+    The number of a job is its place: those of now first, in their order.
+    """
     pools = {pool: number for number, pool in enumerate(future.pools)}
-    there = [
-        (future.now - (not job.waits), job.run, job.size, job.limit, pools[job.pool], job.sites)
-        for job in future.present
-    ]
+    there = _there(future, pools, seed)
     drawn = [_drawn(future, grant, pools[grant.pool], seed) for grant in future.grants if grant.gpu_s > 0]
-    rows = np.concatenate([np.array(there, np.int64).reshape(-1, 6), *drawn])
-    submit, run, size, limit, pool, sites = rows[np.argsort(rows[:, 0], kind="stable")].T.copy()
+    rows = np.concatenate([there, *drawn])
+    order = np.argsort(rows[:, 0], kind="stable")
+    submit, run, size, limit, pool, sites = rows[order].T.copy()
     every = (1 << len(future.sharing.sites)) - 1
     small = pool.astype(np.int32)
-    work = Workload(np.arange(len(rows)), submit, run, size, limit, small, future.pools, small, future.pools)
+    work = Workload(order, submit, run, size, limit, small, future.pools, small, future.pools)
     return work, np.where(sites > 0, sites, every).astype(np.int32)
+
+
+def _there(future: Future, pools: Mapping[str, int], seed: int) -> Ints:
+    """The jobs of now; those that run are sent a second earlier, so that they have their GPUs when the others ask."""
+    rows = [
+        (future.now - (not job.waits), *_rest(future, job, number, seed), pools[job.pool], job.sites)
+        for number, job in enumerate(future.present)
+    ]
+    return np.array(rows, np.int64).reshape(-1, 6)
+
+
+def _rest(future: Future, job: Present, number: int, seed: int) -> tuple[int, int, int]:
+    """How long a job of now still runs, as past jobs did that ran as long; its size; how long it runs at most."""
+    mix = future.mixes[job.pool]
+    whole = mix.run * job.limit // np.maximum(1, mix.limit)
+    longer = whole[whole > job.elapsed]
+    most = max(1, job.limit - job.elapsed)
+    if not len(longer):
+        return most, job.size, most
+    chance = np.random.default_rng((seed, zlib.crc32(b"now"), number))
+    run = int(longer[chance.integers(0, len(longer))]) - job.elapsed
+    return min(max(1, run), most), job.size, most
 
 
 def _drawn(future: Future, grant: Grant, pool: int, seed: int) -> Ints:
@@ -127,81 +174,26 @@ def _drawn(future: Future, grant: Grant, pool: int, seed: int) -> Ints:
     chosen = chance.integers(0, len(mix.size), count)
     size, run, limit = mix.size[chosen], mix.run[chosen], mix.limit[chosen]
     used = np.cumsum(size * run)
-    many = int(np.searchsorted(used, grant.gpu_s)) + 1  # the last one is cut to what is left
+    many = min(count, int(np.searchsorted(used, grant.gpu_s)) + 1)
     size, run, limit = size[:many], run[:many].copy(), limit[:many]
-    if used[min(many, count) - 1] > grant.gpu_s:
-        run[-1] = max(1, (grant.gpu_s - int(used[-1 + many] - size[-1] * run[-1])) // int(size[-1]))
-    submit = np.sort(chance.integers(begins, max(begins + 1, grant.end), len(size)))
-    rows = np.stack(
-        [submit, run, size, np.maximum(limit, run), np.full(len(size), pool), np.full(len(size), grant.sites)], 1
-    )
+    if over := max(0, int(used[many - 1]) - grant.gpu_s):  # the last one is cut to what is left
+        run[-1] = max(1, int(run[-1]) - over // int(size[-1]))
+    submit = np.sort(chance.integers(begins, max(begins + 1, grant.end), many))
+    rows = np.stack([submit, run, size, np.maximum(limit, run), np.full(many, pool), np.full(many, grant.sites)], 1)
     return np.asarray(rows[submit < future.window.end])
 
 
-def _inside(found: Segments, window: Period) -> Segments:
-    """The segments of the window. One that began before it is left out: its length is a job's event, not a day."""
-    keep = found.t >= window.start
-    return Segments(*(column[keep] for column in (found.t, found.dt, found.use, found.wait, found.at, found.capacity)))
-
-
-def _figures(
-    future: Future, work: Workload, done: Schedule, found: Segments | None, pool: int
-) -> dict[str, int | None]:
-    mine = (work.pool == pool) & (work.submit >= future.now)
-    started = mine & (done.start >= 0)
-    wait = np.sort((done.start - work.submit)[started])
-    used, delivered = _used(future, found)
-    whole, weights = sum(used), future.sharing.weights
-    return {
-        "jobs": int(np.count_nonzero(mine)),
-        "never_started": int(np.count_nonzero(mine & ~started)),
-        "wait_mean_s": int(wait.mean()) if len(wait) else None,
-        "wait_p50_s": percentile(wait, 50),
-        "wait_p95_s": percentile(wait, 95),
-        "used_gpu_s": used[pool],
-        "entitlement_gpu_s": weights[pool] * delivered // sum(weights),
-        "share_ppm": used[pool] * PPM // whole if whole else None,
-        "unreachable_from": _unreachable(future, found, pool),
-    }
-
-
-def _used(future: Future, found: Segments | None) -> tuple[list[int], int]:
-    """What each pool has used at the window's end, and what was delivered; nothing runs after the last job's end."""
-    delivered, before = _before(future)
-    if found is None or not len(found.t):
-        return list(before), delivered
-    used = (found.use * found.dt[:, None]).sum(0)
-    rest = int(found.capacity[-1]) * max(0, future.window.end - found.end)
-    used_by = [int(own) + int(more) for own, more in zip(before, used, strict=True)]
-    return used_by, delivered + int((found.capacity * found.dt).sum()) + rest
-
-
-def _before(future: Future) -> tuple[int, tuple[int, ...]]:
-    """The ledger so far, of the window that is told; 0 for one that has not begun."""
-    if future.window.start > future.now:
-        return 0, (0,) * len(future.pools)
-    delivered, used = future.sharing.before
-    return delivered, used or (0,) * len(future.pools)
-
-
-def _unreachable(future: Future, found: Segments | None, pool: int) -> int | None:
-    """The first moment from which the pool cannot come to its share any more, as things go in this draw."""
-    if found is None or not len(found.t):
-        return None
-    sharing, weights = future.sharing, future.sharing.weights
-    delivered, before = _before(future)
-    whole = sum(weights)
-    came = delivered + np.concatenate([(0,), np.cumsum(found.capacity * found.dt)])
-    used = before[pool] + np.concatenate([(0,), np.cumsum(found.use[:, pool] * found.dt)])
-    t = np.append(found.t, found.end)
-    left = came[-1] - came + int(found.capacity[-1]) * max(0, future.window.end - found.end)
-    most = max(0, 100 - sharing.floor_percent * (len(weights) - 1))
-    band = sharing.window_s * sum(gpus for _, gpus in sharing.sites) * sharing.dead_band_ppm // PPM
-    lost = 100 * (weights[pool] * came - whole * (used + band)) > most * whole * left
-    return int(t[np.argmax(lost)]) if lost.any() else None
-
-
-def usual(gpus: int) -> Mix:
-    """A mix for a machine without a past: that of the generator."""
+def usual(gpus: int, unit: int = 1) -> Mix:
+    """A mix for a machine without a past: that of the generator, in whole nodes of `unit` GPUs."""
     made = generated(2000, gpus)
-    return Mix(made.size, made.run, made.estimate)
+    return Mix(-(-made.size // unit) * unit, made.run, made.estimate)
+
+
+def likely(values: Ints) -> dict[str, int | None]:
+    """The middle of the draws and the ends of the middle four fifths; None where a draw came to nothing (-1)."""
+    known = np.sort(np.where(values < 0, LATEST, values))
+    chosen = {
+        name: int(known[(len(known) - 1) * percent // 100])
+        for name, percent in (("low", 10), ("median", 50), ("high", 90))
+    }
+    return {name: None if value == LATEST else value for name, value in chosen.items()}

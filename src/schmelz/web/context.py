@@ -36,6 +36,7 @@ LINKS = (
     Link("jobs", "Jobs"),
     Link("letters", "Letters"),
     Link("steering", "Steering", Permission.MANDATE_READ),
+    Link("whatif", "What if", Permission.FORECAST_READ),
     Link("plan", "Plan", Permission.PLAN_READ),
     Link("health", "Health", Permission.PLAN_READ),
 )
@@ -54,16 +55,16 @@ def page(request: HttpRequest) -> dict[str, Any]:
 
 def _navigation(person: Person | None) -> tuple[Link, ...]:
     held = roles(person)
-    relations = {r for system in factory().systems for r in general_relations(person, held, system.operator)}
-    signs = any(role in held for role in _signing_roles())
-    relations |= {Relation.SIGNER} if not held.isdisjoint(_mandate_roles()) else set()
+    general = {r for system in factory().systems for r in general_relations(person, held, system.operator)}
+    signs, steers = not held.isdisjoint(_signing_roles()), not held.isdisjoint(_mandate_roles())
+    relations = general | ({Relation.SIGNER} if signs or steers else set())
     return tuple(
         link
         for link in LINKS
         if (person or not link.signed_in)
         and (link.permission is None or may(link.permission, relations))
         and (link.route != "inbox" or signs)
-        and (link.route != "steering" or _mandate_roles())
+        and (link.route != "steering" or (_mandate_roles() and (steers or may(Permission.MANDATE_READ, general))))
     )
 
 

@@ -15,6 +15,8 @@ from schmelz.web.views import (
     letters,
     metrics,
     plan,
+    planner,
+    policies,
     project_moves,
     projects,
     sign,
@@ -22,6 +24,7 @@ from schmelz.web.views import (
     statements,
     steering,
     submit,
+    whatif,
 )
 
 urlpatterns = [
@@ -37,6 +40,7 @@ urlpatterns = [
     path("applications/<slug:code>", applications.one, name="application"),
     path("applications/<slug:code>/withdraw", applications.withdraw, name="withdraw"),
     path("applications/<slug:code>/decide", decisions.decide, name="decide"),
+    path("applications/<slug:code>/what-if", whatif.of_application, name="whatif-application"),
     path("inbox", decisions.inbox, name="inbox"),
     path("projects", projects.every, name="projects"),
     path("projects/<slug:code>", projects.one, name="project"),
@@ -50,6 +54,7 @@ urlpatterns = [
     path("letters", letters.every, name="letters"),
     path("letters/<int:number>", letters.one, name="letter"),
     path("split", split.page, name="split"),
+    path("split/heads/<slug:month>.json", split.head, name="closing-head"),
     path("statements", statements.every, name="statements"),
     path("statements/annual", statements.complete, name="annual"),
     path("statements/annual/public", statements.public, name="annual-public"),
@@ -65,6 +70,9 @@ urlpatterns = [
     path("steering/propose", steering.propose, name="propose-mandate"),
     path("steering/<slug:code>/sign", steering.sign, name="sign-mandate"),
     path("steering/<slug:code>/revoke", steering.revoke, name="revoke-mandate"),
+    path("what-if", whatif.page, name="whatif"),
+    path("what-if/policies", policies.page, name="policies"),
+    path("call-planner", planner.page, name="planner"),
     path("health", health.page, name="health"),
     path("metrics", metrics.page, name="metrics"),
 ]

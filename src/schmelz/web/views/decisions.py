@@ -20,7 +20,7 @@ from schmelz.portal.projects.models import Project
 from schmelz.portal.projects.queries import waiting_amendments
 from schmelz.portal.projects.states import ProjectState
 from schmelz.rules.eligibility import verdict
-from schmelz.rules.permissions import Permission, Relation
+from schmelz.rules.permissions import Permission, Relation, may
 from schmelz.units import HOUR
 from schmelz.web.answers import Faults, number_in, placed
 from schmelz.web.guard import needs, signed_in, the_application
@@ -108,6 +108,7 @@ def _page(request: HttpRequest, application: Application, faults: Faults | None 
             "last": len(signed) == len(pool.signers) - 1,
             "size": mode.size(system),
             "effect": _effect(application),
+            "foresees": may(Permission.FORECAST_READ, relations(policy, signed_in(request), application)),
             "faults": wrong,
             "section": "inbox",
             "amount": request.POST.get("gpu_hours", application.award_gpu_hours or application.gpu_hours),

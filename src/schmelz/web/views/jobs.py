@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from schmelz.cluster.desired import borrow
+from schmelz.cluster.desired import borrow, own
 from schmelz.cluster.model import Job, JobState
 from schmelz.operate import cluster
+from schmelz.operate.expected import Start, expected
 from schmelz.policy.schema import Factory
 from schmelz.portal.clock import now
 from schmelz.portal.people.models import Person
@@ -19,10 +20,10 @@ from schmelz.portal.projects.models import Project
 from schmelz.portal.projects.queries import visible_to
 from schmelz.portal.projects.states import ProjectState
 from schmelz.rules.permissions import Permission
-from schmelz.units import iso
+from schmelz.units import iso, local_date
 from schmelz.web.guard import needs, signed_in
 from schmelz.web.listing import as_csv, of_rows, wants_csv
-from schmelz.web.words import clock_time, counted, distance, span
+from schmelz.web.words import MINUTE, clock_time, counted, distance, short_day, span
 
 LIGHTS: dict[str, str] = {
     "PENDING": "",
@@ -61,7 +62,9 @@ def every(request: HttpRequest) -> HttpResponse:
     """The list; asked again by the page itself, it answers only when something changed."""
     person, whole = signed_in(request), wants_csv(request)
     policy, moment = factory(), now()
-    rows = [row_of(policy, job, moment) for job in cluster.list_jobs(person)]
+    jobs = cluster.list_jobs(person)
+    foreseen = expected(jobs)
+    rows = [row_of(policy, job, moment, foreseen.get(job.job)) for job in jobs]
     projects = sorted(
         {row.project for row in rows} | ({request.GET["project"]} if request.GET.get("project") else set())
     )
@@ -134,22 +137,56 @@ def _csv(jobs: list[Job]) -> HttpResponse:
     )
 
 
-def row_of(policy: Factory, job: Job, moment: int) -> Row:
-    return Row(job, job.state, STATES[job.state], LIGHTS[job.state], sentence(policy, job, moment), job.account)
+def row_of(policy: Factory, job: Job, moment: int, foreseen: Start | None = None) -> Row:
+    words = sentence(policy, job, moment, foreseen)
+    return Row(job, job.state, STATES[job.state], LIGHTS[job.state], words, job.account)
 
 
-def sentence(policy: Factory, job: Job, moment: int) -> str:
-    """Where the job is and why."""
-    zone, gpus = policy.zone, counted(job.gpus, "GPU")
+def is_borrowed(policy: Factory, job: Job) -> bool:
+    """Whether the job was submitted on what others do not need: it may be pre-empted."""
+    return job.qos in {borrow(pool.account) for system in policy.systems for pool in system.pools}
+
+
+def sentence(policy: Factory, job: Job, moment: int, foreseen: Start | None = None) -> str:
+    """Where the job is and why, and when it is likely to start."""
+    zone, gpus = policy.zone, counted(job.gpus, "borrowed GPU" if is_borrowed(policy, job) else "GPU")
     at = f" in {_site(policy, job.site)}" if job.site else ""
     because = f": {job.reason}" if job.reason else ""
     if job.state == "PENDING" or job.started is None:
-        return f"Waits for {gpus}{at}{because}" if job.state == "PENDING" else f"Ended before it began{because}"
+        likely = f", {start_said(foreseen, moment, zone)}{_share(policy, job)}" if foreseen else ""
+        return f"Waits for {gpus}{at}{because}{likely}" if job.state == "PENDING" else f"Ended before it began{because}"
     if job.state == "RUNNING":
         latest = clock_time(job.started + job.limit, zone)
         return f"Runs on {gpus}{at} since {clock_time(job.started, zone)}, until {latest} at the latest"
     ran = span((job.ended or moment) - job.started)
     return f"{_END[job.state]} after {ran} on {gpus}{at}{_when(job, zone, moment)}{because}"
+
+
+def _share(policy: Factory, job: Job) -> str:
+    """On whose GPUs it will run, where the job says so; a borrowed one was said to be."""
+    if is_borrowed(policy, job):
+        return ""
+    accounts = {pool.account for system in policy.systems for pool in system.pools}
+    return ", runs on your own share" if job.qos in {own(account) for account in accounts} else ""
+
+
+def start_said(start: Start, moment: int, zone: ZoneInfo) -> str:
+    """expected 14:20 to 15:40; with the days where it is not today."""
+    if start.low is None:
+        return "not expected to start within fourteen days"
+    first, last = _clock(start.low, moment, zone), "" if start.high is None else _clock(start.high, moment, zone)
+    if start.low <= moment + MINUTE and start.high is not None and start.high <= moment + MINUTE:
+        return "expected to start within a minute"
+    return (
+        f"expected from {first} on"
+        if start.high is None
+        else f"expected {first}{'' if first == last else f' to {last}'}"
+    )
+
+
+def _clock(instant: int, moment: int, zone: ZoneInfo) -> str:
+    clock = clock_time(instant, zone)
+    return clock if local_date(instant, zone) == local_date(moment, zone) else f"{short_day(instant, zone)}, {clock}"
 
 
 _END: dict[str, str] = {
@@ -180,12 +217,12 @@ def one(request: HttpRequest, job: str) -> HttpResponse:
         request,
         "web/job.html",
         {
-            "row": row_of(policy, found, now()),
+            "row": row_of(policy, found, now(), expected([found]).get(job)),
             "job": found,
             "title": title or "",
             "output": cluster.job_output(person, job),
             "section": "jobs",
-            "borrowed": found.qos in {borrow(pool.account) for system in policy.systems for pool in system.pools},
+            "borrowed": is_borrowed(policy, found),
             "over": found.state not in ("PENDING", "RUNNING"),
         },
     )

@@ -6,8 +6,10 @@ from django.shortcuts import redirect, render
 
 from schmelz.cluster.fit import preemption
 from schmelz.faults import BadInput, Refused
+from schmelz.operate.expected import expected_start
 from schmelz.operate.fit import Look, Wish, look, submit_job
 from schmelz.policy.schema import System
+from schmelz.portal.clock import now
 from schmelz.portal.policy import factory
 from schmelz.portal.projects.models import Project
 from schmelz.portal.projects.states import ProjectState
@@ -15,6 +17,7 @@ from schmelz.rules.permissions import Permission
 from schmelz.units import HOUR
 from schmelz.web.answers import Faults, number_in, number_or_none, placed
 from schmelz.web.guard import needs, signed_in, the_project
+from schmelz.web.views.jobs import start_said
 from schmelz.web.words import MINUTE
 
 LONGEST_SCRIPT = 256 * 1024
@@ -76,6 +79,14 @@ def _unusable(script: str, site: str | None, system: System) -> list[str]:
     return faults
 
 
+def _likely(found: Look | None) -> str:
+    """When a job that would wait is likely to start, where the twin can say."""
+    if found is None or found.verdict.starts != "waits":
+        return ""
+    start = expected_start(found.verdict.case)
+    return start_said(start, now(), factory().zone) if start else ""
+
+
 def _form(
     request: HttpRequest,
     project: Project,
@@ -108,6 +119,7 @@ def _form(
             "longest": system.cluster.max_time,
             "awarded": project.state == ProjectState.AWARDED,
             "found": found,
+            "likely": _likely(found),
             "preemption": preemption(system),
         },
         status=status if faults else 200,
