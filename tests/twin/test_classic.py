@@ -31,10 +31,10 @@ def test_equal_to_plain_python(rows: list[tuple[int, ...]], beat: int) -> None:
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("policy", CLASSIC)
 def test_equal_on_long_queues(policy: str, order: Order) -> None:
-    """Hundreds wait, in more than one block of the index, with more sizes than it has classes."""
+    """Many wait, in more than one block of the index, with more sizes than it has classes."""
     chance = np.random.default_rng(3)
-    run = chance.integers(1, 400, 700) * 5
-    columns = chance.integers(0, 900, 700) * 5, run, chance.integers(1, 200, 700), run + chance.integers(0, 100, 700)
+    run = chance.integers(1, 400, 250) * 5
+    columns = chance.integers(0, 320, 250) * 5, run, chance.integers(1, 200, 250), run + chance.integers(0, 100, 250)
     same(policy, workload(np.stack(columns, 1).tolist(), "a"), 256, order)
 
 

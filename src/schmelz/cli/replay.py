@@ -8,7 +8,7 @@ import csv
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, TimeoutError
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -215,23 +215,12 @@ def _watched(policy: str, jobs: int, work: "Callable[[list[Callable[[], int]]], 
 
     with ThreadPoolExecutor(1) as thread:
         future = thread.submit(work, watch)
-        try:
-            return future.result(PATIENCE_S)
-        except TimeoutError:
-            pass
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(f"{policy}, {jobs:,} jobs", total=jobs)
-            while not future.done():
-                bar.update(task, completed=watch[-1]() if watch else 0)
-                future.exception(0.2) if future.done() else _wait(future)
+        if not wait([future], PATIENCE_S).done:
+            with Progress(console=Console(stderr=True), transient=True) as bar:
+                task = bar.add_task(f"{policy}, {jobs:,} jobs", total=jobs)
+                while not wait([future], 0.2).done:
+                    bar.update(task, completed=watch[-1]() if watch else 0)
         return future.result()
-
-
-def _wait(future: Any) -> None:
-    try:
-        future.exception(0.2)
-    except TimeoutError:
-        return
 
 
 @contextmanager
