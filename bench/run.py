@@ -119,7 +119,7 @@ def main() -> None:
     say("a pass over 2,000 waiting jobs, against 200", long, short, "200 jobs")
     subprocess.run((sys.executable, str(ROOT / "bench/cluster.py")), check=True)
     subprocess.run((sys.executable, str(ROOT / "bench/ledger.py")), check=True)
-    subprocess.run((sys.executable, str(ROOT / "bench/twin_pools.py")), check=True)
+    subprocess.run((sys.executable, str(ROOT / "bench/twin_speed.py")), check=True)
 
 
 def say(what: str, ours: float, theirs: float, named: str) -> None:

@@ -37,9 +37,10 @@ def test_one_pool_is_easy_on_long_queues() -> None:
 
 
 @given(jobs(pools=2, largest=4))
-def test_partition_is_two_machines(rows: list[tuple[int, ...]]) -> None:
+def test_without_lending_there_are_two_machines(rows: list[tuple[int, ...]]) -> None:
     work = workload(rows)
-    done = partition(work, PoolOptions(8, sharing=Sharing((3, 1))))
+    done = deficit(work, PoolOptions(8, sharing=Sharing((3, 1), lend=False)))
+    assert done.start.tolist() == partition(work, PoolOptions(8, sharing=Sharing((3, 1)))).start.tolist()
     for pool, gpus in enumerate((6, 2)):
         mine = work.pool == pool
         alone = workload([row for row in sorted(rows, key=lambda r: r[0]) if row[4] == pool], "ab")
@@ -102,6 +103,25 @@ def test_nothing_idle_that_the_rule_would_start(scene: tuple[Workload, Sharing, 
         plain.running = {job.number: job for job in there if 0 <= job.start <= now < job.start + job.run}
         plain.waiting = {job.number: job for job in there if job.start < 0 or job.start > now}
         assert next_starts(plain.state()) == ()
+
+
+@given(scenes())
+def test_no_owner_is_ever_beyond_its_budget(scene: tuple[Workload, Sharing, int]) -> None:
+    """What ran, and what runs by its estimate, is within what the owner may use by then; renewed steps are left out."""
+    work, sharing, gpus = scene
+    if sharing.budgets is None:
+        return
+    budgets = replace(sharing.budgets, renewed=None, then=np.sort(sharing.budgets.then))
+    sharing = replace(sharing, budgets=budgets, minimum_run=None)
+    done = deficit(work, PoolOptions(gpus, sharing=sharing))
+    used = work.size if done.size is None else done.size
+    for now in {*done.start.tolist()} - {-1}:
+        begun = (done.start >= 0) & (done.start <= now)
+        took = used * np.where(done.end <= now, work.run, work.estimate)
+        for owner in range(len(work.owners)):
+            steps = budgets.then[(budgets.owner == owner) & (budgets.time <= now)]
+            most = max([int(budgets.allowed[owner]), *steps.tolist()])  # a step down takes nothing back that runs
+            assert int(took[begun & (work.owner == owner)].sum()) <= most
 
 
 def test_both_in_demand_for_a_year() -> None:

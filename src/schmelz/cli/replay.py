@@ -8,7 +8,7 @@ import csv
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, TimeoutError
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -135,6 +135,7 @@ def _rules(wish: Wish, gpus: int) -> "Rules":
 def _jobs(wish: Wish, gpus: int, layout: "Layout", system: "System | None") -> "Workload":
     from schmelz.cli.traces import trace
     from schmelz.twin.records import workload
+    from schmelz.twin.workload import Options, checked
 
     rules = _rules(wish, gpus)
     if wish.generate is not None:
@@ -146,7 +147,9 @@ def _jobs(wish: Wish, gpus: int, layout: "Layout", system: "System | None") -> "
             from schmelz.metering.attribute import pool_of
 
             rules = replace(rules, pools={name: pool_of(name, system, {}) for name in records.columns[0].names})
-        return workload(records, rules)
+        jobs = workload(records, rules)
+        checked(jobs, Options(gpus))
+        return jobs
     except BadInput as error:
         named = [fault if str(wish.source) in fault else f"{wish.source}: {fault}" for fault in error.faults]
         raise BadInput(named) from None
@@ -212,29 +215,18 @@ def _watched(policy: str, jobs: int, work: "Callable[[list[Callable[[], int]]], 
 
     with ThreadPoolExecutor(1) as thread:
         future = thread.submit(work, watch)
-        try:
-            return future.result(PATIENCE_S)
-        except TimeoutError:
-            pass
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(f"{policy}, {jobs:,} jobs", total=jobs)
-            while not future.done():
-                bar.update(task, completed=watch[-1]() if watch else 0)
-                future.exception(0.2) if future.done() else _wait(future)
+        if not wait([future], PATIENCE_S).done:
+            with Progress(console=Console(stderr=True), transient=True) as bar:
+                task = bar.add_task(f"{policy}, {jobs:,} jobs", total=jobs)
+                while not wait([future], 0.2).done:
+                    bar.update(task, completed=watch[-1]() if watch else 0)
         return future.result()
-
-
-def _wait(future: Any) -> None:
-    try:
-        future.exception(0.2)
-    except TimeoutError:
-        return
 
 
 @contextmanager
 def _written(option: str, path: Path) -> Iterator[TextIO]:
     """A file that is written whole or not at all."""
-    aside = path.with_name(f".{path.name}.part")
+    aside = path.parent / f".{path.name}.part"
     try:
         with aside.open("w", newline="", encoding="utf-8") as file:
             yield file

@@ -5,9 +5,10 @@ A job larger than the largest site that it may use could never start: its size i
 
 import numpy as np
 
+from schmelz.faults import BadInput
 from schmelz.rules.shares import dead_band
 from schmelz.twin import pool_tables
-from schmelz.twin.pool_tables import NOBODY, Small, Steps, Table, Twin
+from schmelz.twin.pool_tables import NEVER, NOBODY, Small, Steps, Table, Twin
 from schmelz.twin.sharing import Budgets, Sharing, steps
 from schmelz.twin.workload import Ints, Workload
 
@@ -15,7 +16,13 @@ Sites = tuple[tuple[str, int], ...]
 
 
 def build(workload: Workload, sharing: Sharing, sites: Sites, weights: tuple[int, ...]) -> tuple[Twin, Steps, int]:
-    """The twin before its first event, the changes to come, and how many jobs were cut to the size of a site."""
+    """The twin before its first event, the changes to come, and how many jobs were cut to the size of a site.
+
+    Raises BadInput where deficits would go beyond what an integer holds.
+    """
+    last = int(workload.submit.max(initial=0)) + int(workload.run.sum()) + int(workload.estimate.max(initial=0))
+    if last * sum(count for _, count in sites) * sum(weights) >= NEVER:
+        raise BadInput("the trace spans too long a time for so many GPUs and so large weights; give smaller weights")
     gpus = np.array([count for _, count in sites], np.int64)
     changes, clear = steps(sharing, sites)
     pools, order, place = _pools(workload, weights, sharing)

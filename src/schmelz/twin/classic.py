@@ -77,7 +77,8 @@ def _backfilled(workload: Workload, options: Options, *, by_length: bool) -> Sch
         options.gpus.bit_length(),
         by_length,
     )
-    options.watch.append(lambda: int(machine.running.counts[STARTED]))
+    counts = machine.running.counts
+    options.watch.append(lambda: int(counts[STARTED]))
     if options.order == "serial":
         _serial(machine)
     else:

@@ -34,10 +34,10 @@ class Timed:
     kernel_s: float
 
 
-def timed(policy: str, workload: Workload, options: Options, warm: Options | None = None) -> Timed:
-    """Run a policy, compiled beforehand; `warm`: the options for that, where the same ones do not suit two jobs."""
+def timed(policy: str, workload: Workload, options: Options) -> Timed:
+    """Run a policy, compiled beforehand."""
     began = time.perf_counter()
-    POLICIES[policy](tiny(workload.pools), warm or options)
+    POLICIES[policy](tiny(workload.pools), Options(8, options.order))
     compiled = time.perf_counter()
     schedule = POLICIES[policy](workload, options)
     return Timed(schedule, compiled - began, time.perf_counter() - compiled)

@@ -41,15 +41,21 @@ class Runs:
     job: Ints
     start: Ints
     end: Ints
-    site: Ints
+    site: npt.NDArray[np.integer]
 
 
 def runs(schedule: Schedule) -> Runs:
-    """All runs of a schedule."""
+    """All runs of a schedule; its own columns, where every job ran and no run was cut."""
     ran = np.flatnonzero(schedule.start >= 0)
-    site = np.zeros(len(ran), np.int64) if schedule.site is None else schedule.site[ran].astype(np.int64)
-    whole = np.stack([ran, schedule.start[ran], schedule.end[ran], site])
-    return Runs(*np.concatenate([whole, np.array(schedule.cuts, np.int64).reshape(-1, 4).T], 1))
+    chosen = slice(None) if len(ran) == len(schedule.start) else ran
+    site = np.zeros(len(ran), np.int32) if schedule.site is None else schedule.site[chosen]
+    found = Runs(ran, schedule.start[chosen], schedule.end[chosen], site)
+    if not len(schedule.cuts):
+        return found
+    cut = Runs(*np.array(schedule.cuts, np.int64).reshape(-1, 4).T)
+    return Runs(
+        *(np.concatenate([getattr(one, name) for one in (found, cut)]) for name in ("job", "start", "end", "site"))
+    )
 
 
 def sizes(workload: Workload, schedule: Schedule) -> Ints:
@@ -120,7 +126,9 @@ class _Events:
         return _Events(np.searchsorted(edges, self.time[part]), self.pool[part], self.site[part], self.size[part])
 
 
-def _events(workload: Workload, size: Ints, time: Ints, job: Ints, site: Ints | None = None) -> _Events:
+def _events(
+    workload: Workload, size: Ints, time: Ints, job: Ints, site: npt.NDArray[np.integer] | None = None
+) -> _Events:
     order = np.argsort(time, kind="stable").astype(np.int32)
     job = job[order]
     at = np.zeros(0, np.int16) if site is None else site[order].astype(np.int16)

@@ -72,7 +72,8 @@ def _part(
 def run(workload: Workload, sharing: Sharing, sites: Sites, weights: tuple[int, ...], watch: Watch) -> Schedule:
     """Run the kernel."""
     twin, changes, clipped = build(workload, sharing, sites, weights)
-    watch.append(lambda: int(twin.facts[SENT]))
+    facts = twin.facts  # the rest of the twin goes when the run is over
+    watch.append(lambda: int(facts[SENT]))
     while not simulate(twin, changes, most_cuts(workload, sharing, sites)):
         twin = twin._replace(cuts=np.concatenate([twin.cuts, np.zeros_like(twin.cuts)]))
     cuts = [tuple(row) for row in twin.cuts[: twin.facts[CUT]].tolist()]
