@@ -5,6 +5,7 @@ PORT   ?= 8000
 CLUSTER ?=
 BIN    := .venv/bin
 .DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
 
 help: ## what can be done here
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -30,14 +31,14 @@ run: install ## serve a populated factory on 127.0.0.1:8000 (PORT=..., DATA=...)
 test: install packages ## set up everything the tests need and run all of them
 	$(BIN)/python -m pytest -n 2 -m "not cluster and not journey and not slow"
 	$(BIN)/python -m pytest -m "cluster or journey or slow"
-	$(MAKE) --no-print-directory test-postgres
+	$(MAKE) test-postgres
 
 test-postgres: install packages ## the suites that use the database, on a PostgreSQL of their own
 	$(BIN)/python tests/postgres/server.py $(BIN)/python -m pytest -n 2 -m "not cluster and not journey and not slow" \
 	  tests/portal tests/operate tests/cli tests/web tests/postgres
 
-quick: install ## the default suite: no browser, no Slurm
-	$(BIN)/python -m pytest -n 2 -m "not cluster and not journey and not slow"
+quick: install ## the default suite, quickly: each test on one of the factories, fewer examples; no browser, no Slurm
+	$(BIN)/python -m pytest --quick -n 2 -m "not cluster and not journey and not slow"
 
 packages: ## Debian packages for the tests with a real Slurm and a real browser
 	@sh tests/packages.sh

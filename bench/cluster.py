@@ -1,18 +1,20 @@
 """The plan on a real Slurm: 1,000 projects and 2,000 members made, looked at, changed, against one plain `sacctmgr load`.
 
 Starts two labs of its own on loopback, one for the baseline and one for us, so that both begin with an empty data base.
-Every figure is a whole `apply`: look, plan, journal, commands, look again. Where no Slurm can run it says so and ends.
+Every figure is a whole command `schmelz`, from its start to its end, with its own seconds of CPU and the Slurm processes
+that it started. Principal investigators coordinate their accounts, as the policy file says. Where no Slurm can run it says
+so and ends.
 """
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 sys.path.pop(0)  # this folder: the lab is the package `cluster` of the tests
@@ -20,16 +22,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from cluster.lab import Lab, Settings
 from cluster.lab_conf import refusals
-from make import factory
-from schmelz.cluster.apply import apply
-from schmelz.cluster.backends.slurm import SlurmCluster
-from schmelz.cluster.desired import Desired
-from schmelz.cluster.journal import Journal
-from schmelz.cluster.model import Account, Member, Qos
-from schmelz.policy.system import System
+from cluster.lab_files import factory_toml
+from schmelz.cluster.backends.slurm_accounts import Accounts
 
 PROJECTS = 1_000
 POOLS = ("eurohpc", "national")
+
+QUERIES = """
+from schmelz.cli import ready
+ready.portal()
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from schmelz.operate.follow import current_plan
+with CaptureQueriesContext(connection) as asked:
+    current_plan(ready.system(None))
+print(len(asked))
+"""
 
 
 def main() -> None:
@@ -39,56 +47,89 @@ def main() -> None:
     if why:
         print(f"THE FIGURES OF A REAL SLURM ARE MISSING: {why}")
         return
-    with lab() as place:
-        load = seconds(lambda: plain_load(place / "file"))
-    print(f"{f'one sacctmgr load, {PROJECTS:,} accounts, {2 * PROJECTS:,} associations':64} {load:8.2f} s")
-    with lab() as place:
-        measure(place, load)
+    with lab() as (place, _):
+        begun = time.perf_counter()
+        plain_load(place / "file")
+        load = time.perf_counter() - begun
+    print(f"{f'one sacctmgr load, {PROJECTS:,} accounts, {2 * PROJECTS:,} associations':56} {load:7.2f} s")
+    with lab() as (place, running):
+        measure(place, running, load)
 
 
-def measure(place: Path, load: float) -> None:
-    cluster, journal = SlurmCluster(system()), Journal(place / "journal")
+def measure(place: Path, running: Lab, load: float) -> None:
+    (place / "factory.toml").write_text(factory_toml(running.settings))
+    told = {"SCHMELZ_DATA": str(place / "data"), "SCHMELZ_FACTORY": str(place / "factory.toml"), "SCHMELZ_AS": "gilles"}
+    os.environ |= told | counting(place)
 
-    def become(what: str, wanted: Desired) -> None:
-        say(what, seconds(lambda: apply(cluster, wanted, journal=journal)), load)
+    def schmelz(what: str, *words: str, code: int = 0) -> None:
+        say(what, *run((sys.executable, "-m", "schmelz.cli", *words), code), len(calls(place)), load)
 
-    first = desired()
-    become(f"first apply: {PROJECTS:,} projects, {2 * PROJECTS:,} members", first)
-    say("nothing to do: the look alone", min(seconds(cluster.observe) for _ in range(3)), load)
-    become("nothing to do: apply", first)
-    become("20 budgets changed", budgets(first, 20, 50_000))
-    become(f"{PROJECTS:,} different budgets changed", budgets(first, PROJECTS, 90_000))
-    say("a cap moved", seconds(lambda: cluster.cap({"national-own": 3})), load)
+    fill(PROJECTS)
+    schmelz(f"plan + apply: {PROJECTS:,} projects, {2 * PROJECTS:,} members", "apply")
+    say("one look", *min(look(place) for _ in range(3)), 3, load)
+    schmelz("nothing to do: plan", "plan")
+    schmelz("nothing to do: apply", "apply")
+    decide("grant_gpu_s = grant_gpu_s + 3600 * id", 20)
+    schmelz("20 budgets changed: apply", "apply")
+    decide("grant_gpu_s = grant_gpu_s + 3600 * id", PROJECTS)
+    schmelz(f"{PROJECTS:,} different budgets changed: apply", "apply")
+    fill(2 * PROJECTS)
+    say("one look", *min(look(place) for _ in range(3)), 3, load)
+    schmelz(f"{2 * PROJECTS:,} projects, {PROJECTS:,} of them new: plan", "plan", code=3)
+    done = subprocess.run((sys.executable, "-c", QUERIES), check=True, capture_output=True, text=True)
+    print(f"{'  SQL queries of that plan':56} {done.stdout.strip():>7}")
 
 
-def say(what: str, ours: float, load: float) -> None:
-    print(f"{what:64} {ours:8.2f} s   ratio {ours / load:6.3f}", flush=True)
+def counting(place: Path) -> dict[str, str]:
+    """A sacctmgr and the like that leave a mark for each call, before the real ones on PATH."""
+    folder = place / "counting"
+    folder.mkdir()
+    for name in ("sacctmgr", "squeue", "sacct", "scontrol"):
+        (folder / name).write_text(f'#!/bin/sh\necho x >> {folder}/calls\nexec {shutil.which(name)} "$@"\n')
+        (folder / name).chmod(0o755)
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
 
 
-def seconds(work: Callable[[], object]) -> float:
+def calls(place: Path) -> list[str]:
+    """The marks since the last time."""
+    file = place / "counting/calls"
+    found = file.read_text().split() if file.exists() else []
+    file.unlink(missing_ok=True)
+    return found
+
+
+def run(command: Sequence[str], code: int = 0) -> tuple[float, float]:
+    """Seconds, and seconds of CPU of the process itself."""
     begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    assert os.waitstatus_to_exitcode(status) == code, f"{command} ended with {os.waitstatus_to_exitcode(status)}"
+    return time.perf_counter() - begun, used.ru_utime + used.ru_stime
 
 
-def desired() -> Desired:
-    own = [Qos(f"{pool}-own", 1000, 8, ("eurohpc-borrow", "national-borrow")) for pool in POOLS]
-    borrow = [Qos(f"{pool}-borrow", 1, None, (), preemptible=True, exempt=7200) for pool in POOLS]
-    pools = [account(pool, "root", pool, None) for pool in POOLS]
-    projects = [account(f"p{n:04}", POOLS[n % 2], POOLS[n % 2], 1000 + n) for n in range(PROJECTS)]
-    members = {Member(f"u{user % PROJECTS:04}", f"p{n:04}") for n in range(PROJECTS) for user in (n, n + 1)}
-    return Desired((*pools, *projects), tuple(sorted(members)), qos=tuple(sorted([*own, *borrow])))
+def look(place: Path) -> tuple[float, float]:
+    """The three reads of a look side by side, and nothing else."""
+    begun, cluster = time.perf_counter(), Accounts("schmelz")
+    cluster.observe()
+    calls(place)
+    return time.perf_counter() - begun, 0.0
 
 
-def account(name: str, parent: str, pool: str, minutes: int | None) -> Account:
-    qos = (f"{pool}-borrow", f"{pool}-own")
-    return Account(name, parent, 1 if minutes else 50, minutes, qos=qos, default_qos=f"{pool}-own")
+def fill(projects: int) -> None:
+    script = Path(__file__).with_name("decided.py")
+    subprocess.run((sys.executable, str(script), str(projects)), check=True)
 
 
-def budgets(old: Desired, number: int, first: int) -> Desired:
-    """The last so many accounts with another budget each."""
-    kept, changed = old.accounts[:-number], old.accounts[-number:]
-    return replace(old, accounts=(*kept, *(replace(one, gpu_minutes=first + n) for n, one in enumerate(changed))))
+def decide(values: str, projects: int) -> None:
+    with closing(sqlite3.connect(Path(os.environ["SCHMELZ_DATA"]) / "schmelz.sqlite3")) as base, base:
+        base.execute(f"UPDATE projects_project SET {values} WHERE id <= ?", (projects,))
+
+
+def say(what: str, ours: float, cpu: float, processes: int, load: float) -> None:
+    print(
+        f"{what:56} {ours:7.2f} s   ratio {ours / load:6.3f}   CPU {cpu:5.2f} s   {processes} Slurm processes",
+        flush=True,
+    )
 
 
 def plain_load(file: Path) -> None:
@@ -104,13 +145,8 @@ def plain_load(file: Path) -> None:
     subprocess.run(("sacctmgr", "-i", "load", f"file={file}"), check=True, capture_output=True)
 
 
-def system() -> System:
-    sites = {site: f"{node}[001-002]" for site, node in (("bissen", "mxb"), ("bettembourg", "mxt"))}
-    return factory(sites=sites, cluster={"backend": "slurm", "name": "schmelz"}).systems[0]
-
-
 @contextmanager
-def lab() -> Iterator[Path]:
+def lab() -> Iterator[tuple[Path, Lab]]:
     """An empty Slurm that the commands find; gone afterwards."""
     directory = Path(tempfile.mkdtemp(prefix="schmelz-bench-"))
     directory.chmod(0o755)
@@ -118,7 +154,7 @@ def lab() -> Iterator[Path]:
     try:
         running.start()
         os.environ |= running.env() | {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
-        yield directory
+        yield directory, running
     finally:
         running.clean()
         shutil.rmtree(directory, ignore_errors=True)

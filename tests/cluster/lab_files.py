@@ -68,7 +68,6 @@ def factory_toml(settings: Settings) -> str:
         "gpus_per_node = 4 ": f"gpus_per_node = {settings.gpus} ",
         'backend = "local" ': 'backend = "slurm" ',
         'name = "local" ': f'name = "{settings.name}" ',
-        "commercial_ceiling_percent": "# commercial_ceiling_percent",  # one award of the large machine passes all of this one
         **{f'{site} = "{nodes[site][:3]}[001-126]"': f'{site} = "{nodes[site]}"' for site in SITES},
         **{f'{site} = ["gpu-{site}", "{site}"]': f'{site} = ["{site}"]' for site in SITES},
     }

@@ -138,6 +138,7 @@ def test_a_cluster_that_hangs_lies_or_says_nothing_is_not_taken_for_an_empty_one
         with world.shim("sacctmgr", script) as env:
             done = world.run("apply", "--allow-remove", "20", SCHMELZ_PATIENCE="2", **env)
         assert (done.code, "Traceback" in done.err, said in done.err) == (1, False, True), done
+        assert "ClusterError" not in done.err
         assert done.seconds < 20
     assert sorted(world.seen()) == before
 

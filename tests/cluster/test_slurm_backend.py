@@ -311,8 +311,11 @@ def test_who_leaves_while_jobs_run_is_no_member_and_goes_for_good_later(
     until(lambda: job(cluster, waiting).state == "COMPLETED")
     cluster.remove([Member(bruno, "p200001")])
     cluster.cancel(running)
+    seen = cluster.observe()
+    assert (seen.leaving, seen.left) == ((Member(bruno, "p200001"),), ())
     until(lambda: job(cluster, running).state == "CANCELLED")
-    cluster.remove([])
+    until(lambda: cluster.observe().left == (Member(bruno, "p200001"),))
+    cluster.remove([Member(bruno, "p200001")])
     assert [row for row in rows(own_slurm, "assoc", "account,user") if bruno in row] == []
 
 

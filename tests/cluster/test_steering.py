@@ -12,6 +12,7 @@ import pytest
 
 from cluster.contest import Contest, policy, stage
 from cluster.lab import Lab
+from schmelz.cluster.model import ClusterError
 from schmelz.operate import follow, meter
 from schmelz.operate.steer import Steerer, Step
 from schmelz.portal.clock import at, now
@@ -100,6 +101,23 @@ def test_only_borrowed_jobs_are_taken_back_and_only_after_their_time(contest: Co
         "squeue", "-h", "-j", ",".join(own + lent), "-o", "%i|%t").stdout.splitlines())  # fmt: skip
     assert rows[own[0]] == "R" and sorted(rows[job] for job in lent) == ["PD", "PD", "R"], (rows, said)
     print(f"\ntaken back after {took:.1f} s; they wait again: {rows}")
+
+
+def test_while_the_controller_is_down_nothing_moves_and_nothing_is_written(contest: Contest) -> None:
+    contest.mandate()
+    contest.submit("eurohpc", [4] * 8, 6)
+    assert stepped(contest).moved
+    contest.submit("national", [4] * 8, 6)
+    contest.lab.daemons.end("slurmctld")
+    try:
+        with pytest.raises(ClusterError):
+            Steerer(contest.system).step()
+    finally:
+        contest.lab.start()
+    assert Move.objects.count() == Event.objects.filter(kind="steering.move").count() == 1
+    assert contest.caps()["eurohpc-own"] == "gres/gpu=16", "the last cap stays"
+    step = stepped(contest)
+    assert step.moved and step.before["eurohpc-own"] == 16 and step.after["luxembourg-own"] == 8, step
 
 
 def test_without_steering_slurm_goes_on_and_the_plan_brings_the_shares_back(contest: Contest) -> None:

@@ -85,6 +85,7 @@ class MemoryCluster:
     foreign_qos: tuple[str, ...] = ()
     defaults: dict[str, str] = field(default_factory=dict)
     looks: int = 0
+    left: set[Member] = field(default_factory=set)
 
     def observe(self) -> Observed:
         self.looks += 1
@@ -96,6 +97,7 @@ class MemoryCluster:
             tuple(self.qos.values()),
             self.foreign_qos,
             tuple(self.defaults.items()),
+            left=tuple(self.left),
         )
 
     def create(self, accounts: Sequence[Account], members: Sequence[Member], qos: Sequence[Qos] = ()) -> None:
@@ -113,6 +115,7 @@ class MemoryCluster:
             self._breathe()
             assert member.account in self.accounts
             self.members.add(member)
+            self.left.discard(member)
             self.defaults.setdefault(member.user, member.account)
 
     def change(
@@ -136,6 +139,7 @@ class MemoryCluster:
             self._breathe()
             assert member.account in self.accounts, "members of what is not ours are left alone"
             self.members.discard(member)
+            self.left.discard(member)
 
     def _breathe(self) -> None:
         if self.breath == 0:

@@ -66,6 +66,8 @@ def clusters(draw) -> MemoryCluster:
     accounts = {a.name: a for a in stand.accounts if a.name not in foreign}
     members = {member for member in stand.members if member.account in accounts}
     homes = [*accounts, *foreign]
+    left = {m for m in sorted(members) if draw(st.integers(0, 3)) == 0}  # left while jobs were there, which have ended
+    members -= left
     return MemoryCluster(
         accounts,
         members,
@@ -73,6 +75,7 @@ def clusters(draw) -> MemoryCluster:
         qos={qos.name: qos for qos in stand.qos if qos.name not in foreign_qos},
         foreign_qos=tuple(foreign_qos),
         defaults={m.user: draw(st.sampled_from(homes)) for m in sorted(members) if draw(st.booleans())},
+        left=left,
     )
 
 
@@ -100,6 +103,7 @@ def test_apply_leads_to_what_is_desired_and_twice_is_once(wanted, backend):
     both = sides(wanted, after)
     assert first.changes == len(diff(wanted, before)) and diff(wanted, after) == ()
     assert set(both.wanted.members) == set(both.seen.members)
+    assert both.seen.left == () and {m for m in before.left if m.account in both.alone} <= set(after.left)
     assert {a for a in both.seen.accounts if a.open} == {a for a in both.wanted.accounts if a.open}
     assert {q.name: q for q in both.seen.qos}.items() >= {q.name: q for q in both.wanted.qos}.items()
     looks = backend.looks

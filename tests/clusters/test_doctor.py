@@ -61,6 +61,32 @@ def test_each_setting_that_would_falsify_them_is_named_with_its_line(
     assert fault.found.startswith(f"is {value}: ")
 
 
+@pytest.mark.parametrize(
+    ("weights", "line", "named"),
+    [
+        ({"QOS": 100_000}, "PriorityWeightQOS=1000000", "FairShare 100000"),
+        ({"QOS": 199_999}, "PriorityWeightQOS=1000000", "FairShare 100000"),
+        ({"QOS": 200_000}, None, ""),
+        ({"QOS": 0, "FairShare": 0}, "PriorityWeightQOS=1000", "nothing else"),
+        ({"QOS": 1, "FairShare": 0}, None, ""),
+        ({"QOS": 300_000, "Age": 200_000}, "PriorityWeightQOS=3000000", "FairShare 100000, PriorityWeightAge 200000"),
+        ({"QOS": 300_001, "Age": 200_000}, None, ""),
+    ],
+)
+def test_guaranteed_jobs_have_to_come_before_borrowed_ones(weights, line, named) -> None:
+    text = CONFIG
+    for name, value in ({"FairShare": 100_000} | weights).items():
+        text = re.sub(rf"^(PriorityWeight{name} +=).*$", rf"\1 {value}", text, flags=re.MULTILINE)
+    faults = found(text)
+    if line is None:
+        assert [fault.state for fault in faults] == ["ok"]
+    else:
+        assert [(one.setting, one.state, one.remedy) for one in faults] == [("PriorityWeightQOS", "warn", line)]
+        assert faults[0].found.startswith(f"is {weights['QOS']}, against ") and named in faults[0].found
+    alone = factory({"all": 100}, SITES, cluster={"backend": "slurm", "name": "schmelz"}).systems[0]
+    assert [fault.state for fault in found(text, system=alone)] == ["ok"]
+
+
 def test_what_a_newer_slurm_writes_in_another_order_is_the_same() -> None:
     assert found(changed("PreemptMode", "GANG,REQUEUE")) == found()
     assert found(changed("AccountingStorageEnforce", "associations,limits,nosteps,qos,safe")) == found()

@@ -46,6 +46,8 @@ def test_as_applied_and_as_decided_is_no_drift():
         ),
         ({"members": (*LAST.members, Member("cleo", "p1"))}, {}, [("extra", "member", "p1/cleo", "", True, False)]),
         ({}, {"members": LAST.members[:1]}, [("pending", "member", "p2/bo", "", True, False)]),
+        ({"left": (Member("cleo", "p1"),)}, {}, [("pending", "member", "p1/cleo", "", True, False)]),
+        ({"leaving": (Member("cleo", "p1"),)}, {}, []),
         ({"accounts": accounts(Account("px", "root"))}, {}, [("extra", "account", "px", "open", True, False)]),
         ({"accounts": accounts(Account("px", "root", open=False))}, {}, []),
         ({}, {"accounts": accounts(without="p2"), "members": LAST.members[:1]}, [

@@ -209,6 +209,32 @@ default qos national-own
     assert make(wanted, there, jobs=JOBS).hash == make(wanted, there).hash == plan.hash
 
 
+def test_what_a_leaving_member_left_over_is_cleared_away_and_takes_nothing_from_anybody():
+    """While jobs are there a line says so; afterwards it is a change; whoever is to be a member again just joins."""
+    wanted = Desired((Account("a", "root"), Account("p1", "a")), (Member("bo", "p1"),))
+    there = seen(wanted, foreign=("x",))
+    leaving = make(wanted, replace(there, leaving=(Member("anna", "p1"),)))
+    assert (leaving.changes, leaving.warnings) == (
+        (),
+        ("p1: anna left while jobs were there; they go on to their end, no other one starts",),
+    )
+    left = replace(there, left=(Member("anna", "p1", "north"), Member("cleo", "x")))
+    plan = make(wanted, left, jobs=[job(1, "anna", "p1")])
+    (change,) = plan.changes
+    assert (change.op, change.name, change.removes, plan.removed) == ("remove", "member p1/anna@north"[7:], False, ())
+    assert plan.as_text().splitlines()[1:] == [
+        "- member  p1/anna@north",
+        "    because: left while jobs were there; those have ended, and only a locked association is left",
+        "  without our mark, left alone: x",
+    ]
+    assert plan.radius == (
+        "0 accounts opened, 0 budgets changed, 0 members gain access, 1 locked association cleared away; "
+        "0 accounts closed, 0 members lose access, 0 running jobs touched, 0 cancelled"
+    )
+    back = make(replace(wanted, members=(*wanted.members, Member("anna", "p1", "north"))), left)
+    assert [(one.op, one.name) for one in back.changes] == [("add", "p1/anna@north")]
+
+
 def test_running_jobs_are_asked_for_only_if_something_is_taken_away():
     wanted = Desired((*POOLS, Account("p1", "eurohpc")), (Member("anna", "p1"), Member("bo", "p1")))
     calls = []

@@ -92,7 +92,11 @@ def test_a_command_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 
 def test_a_look_is_three_processes_and_nothing_to_do_is_no_more(program: Program, tmp_path: Path) -> None:
-    program("sacctmgr", f'echo "$3" >> {tmp_path}/calls; case "$*" in {SHOWS} *) exit 9;; esac')
+    tree = (TAPES / "accounts.txt").read_text().replace("||tsbruno||1||||0|", "||tsbruno||1|||||")
+    (tmp_path / "tree").write_text(tree)
+    shows = SHOWS.replace(f"{TAPES}/accounts.txt", f"{tmp_path}/tree")
+    program("sacctmgr", f'echo "$3" >> {tmp_path}/calls; case "$*" in {shows} *) exit 9;; esac')
+    program("squeue", "exit 9")
     cluster = SlurmCluster(SYSTEM)
     there = cluster.observe()
     assert sorted((tmp_path / "calls").read_text().split()) == ["account", "qos", "user"]
@@ -101,6 +105,44 @@ def test_a_look_is_three_processes_and_nothing_to_do_is_no_more(program: Program
     cluster.change(there.accounts, there.qos, there.defaults[1:])  # that look was used
     cluster.cap({one.name: one.gpus for one in there.qos})
     assert len((tmp_path / "calls").read_text().split()) == 3 + 3 + 1
+
+
+def test_after_a_change_only_what_can_have_changed_is_read_again(program: Program, tmp_path: Path) -> None:
+    program("sacctmgr", f'echo "$3" >> {tmp_path}/calls; case "$*" in {SHOWS} *) exit 9;; esac')
+    program("squeue", "exit 9")
+    cluster = SlurmCluster(SYSTEM)
+    there = cluster.observe()
+    for kinds, calls in (
+        ({"account"}, ["account"]),
+        ({"qos"}, ["qos"]),
+        ({"member"}, ["account", "user"]),
+        ({"user", "qos"}, ["qos", "user"]),
+    ):
+        (tmp_path / "calls").unlink()
+        assert cluster.observe_again(kinds) == there
+        assert sorted((tmp_path / "calls").read_text().split()) == calls
+    (tmp_path / "calls").unlink()
+    assert SlurmCluster(SYSTEM).observe_again({"qos"}) == there, "without an earlier look everything is read"
+    assert len((tmp_path / "calls").read_text().split()) == 3
+
+
+def test_where_somebody_left_while_jobs_were_there_the_controller_is_asked_too(program: Program) -> None:
+    """The former member of the tape is only left over when the controller says that no job is there."""
+    program("sacctmgr", f'case "$*" in *problem*) cat {TAPES}/problems.txt;; {SHOWS} *) exit 9;; esac')
+    former, head = (Member("tsbruno", "p200002"),), "CLUSTER|ACCOUNT|USER|STATE|END_TIME|"
+    for answer, parts in (
+        ("exit 1", (former, ())),
+        (f"echo '{head}'; echo 'schmelz|p200002|tsbruno|RUNNING|2030-01-01T00:00:00|'", (former, ())),
+        (f"echo '{head}'; echo 'schmelz|p200001|tsbruno|RUNNING|2030-01-01T00:00:00|'", ((), former)),
+        (f"echo '{head}'; echo 'schmelz|p200002|tsbruno|FAILED|2020-01-01T00:00:00|'", ((), former)),
+    ):
+        program("squeue", answer)
+        seen = SlurmCluster(SYSTEM).observe()
+        assert (seen.leaving, seen.left) == parts
+    program("squeue", "exit 0")
+    assert fault_of(SlurmCluster(SYSTEM).observe) == "squeue: the answer is empty"
+    program("squeue", f"echo '{head}'")
+    assert [said.rpartition(": ")[2] for said in SlurmCluster(SYSTEM).problems()] == ["tsanna, tsbruno"]
 
 
 def test_what_is_foreign_or_not_there_is_refused_before_anything_happens(program: Program) -> None:

@@ -68,6 +68,44 @@ def test_the_tree_is_read_by_header_and_only_marked_objects_are_ours() -> None:
     assert seen().former == {Member("tsbruno", "p200002")}
 
 
+LEAVING = tape("leaving")
+NOON = 1_795_812_542  # 2026-11-27T20:49:02Z, when bruno's job ended
+
+
+def test_who_has_jobs_waits_runs_or_ended_only_just_now() -> None:
+    both = {("anna", "root"), ("bruno", "root")}
+    assert read.busy(LEAVING, "schmelz", NOON) == both
+    ended = LEAVING.replace(b"schmelz|root|bruno|PENDING|N/A|\n", b"")
+    assert read.busy(ended, "schmelz", NOON - 1) == both
+    assert read.busy(ended, "schmelz", NOON) == {("anna", "root")}
+    assert read.busy(ended, "schmelz", NOON + 3600) == {("anna", "root")}, (
+        "a running job has a later end, or an old one"
+    )
+    assert read.busy(LEAVING.splitlines(keepends=True)[0], "schmelz", NOON) == set()
+    for answer, said in (
+        (b"", "squeue: the answer is empty"),
+        (LEAVING[:-5], "squeue: the answer is cut off in the middle of a line"),
+        (LEAVING.replace(b"END_TIME", b"END"), "squeue: the answer lacks the column END_TIME"),
+        (LEAVING.replace(b"schmelz|root|bruno|P", b"other|root|bruno|P"), "about the cluster 'other', not about 'schm"),
+    ):
+        with pytest.raises(ClusterError, match=said):
+            read.busy(answer, "schmelz", NOON)
+
+
+def test_problems_of_ours_are_told_in_words() -> None:
+    problems = tape("problems") + b"elsewhere||tsanna|Odd\nschmelz||tsanna|Strange\n"
+    assert read.problems(problems, {"tsanna", "anna"}, "schmelz") == (
+        "Strange: tsanna",
+        "no Unix user where Slurm's data base runs, so no job of theirs can start: tsanna",
+    )
+    many = b"".join(b"||u%02d|User does not have a uid\n" % number for number in range(12))
+    (line,) = read.problems(b"Cluster|Account|User|Problem\n" + many, {f"u{n:02}" for n in range(12)}, "schmelz")
+    assert line.endswith("can start: u00, u01, u02, u03, u04, u05, u06, u07, u08, u09 and 2 more")
+    assert read.problems(problems, set(), "schmelz") == ()
+    with pytest.raises(ClusterError, match="sacctmgr show problem: the answer is empty"):
+        read.problems(b"", {"tsanna"}, "schmelz")
+
+
 def turned(answer: bytes) -> bytes:
     """Columns in the opposite order, and one more in front that nobody asked for."""
     lines = [line.split("|") for line in answer.replace(b"uni | chemistry", b"uni").decode().splitlines()]
@@ -106,6 +144,11 @@ ACCOUNT = "sacctmgr show account"
         (b"", "schmelz", f"{ACCOUNT}: the answer is empty"),
         (HEADER, "schmelz", "the cluster 'schmelz' has no root account; the data base knows the clusters: none"),
         (TREE, "other", "the cluster 'other' has no root account; the data base knows the clusters: schmelz"),
+        (
+            b"".join(line for line in TREE.splitlines(keepends=True) if not line.startswith(b"root|")),
+            "schmelz",
+            f"{ACCOUNT}: the answer is not whole: it lacks the root account of 'schmelz'",
+        ),
         (TREE[:-9], "schmelz", f"{ACCOUNT}: the answer is cut off in the middle of a line"),
         (TREE.replace(b"|Org\n", b"|D\n"), "schmelz", f"{ACCOUNT}: the answer lacks the column Org"),
         (TREE + b"p2|schmelz\n", "schmelz", f"{ACCOUNT}: a line has not 13 fields: 'p2|schmelz'"),

@@ -5,16 +5,17 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import make
 from metering.test_split import job, waiting
 from schmelz.metering import avoidable as module
 from schmelz.metering.attribute import attribute
-from schmelz.metering.avoidable import Avoidable, avoidable
+from schmelz.metering.avoidable import avoidable
+from schmelz.metering.levels import beyond
 from schmelz.metering.supply import Outage
 from schmelz.rules.queue import Running, State, Waiting, next_starts
-from schmelz.units import PPM, Period
+from schmelz.units import Period
 
 END, CYCLE = 100, 10
 EVERYWHERE = {"partition": "any"}
@@ -22,7 +23,7 @@ EVERYWHERE = {"partition": "any"}
 
 def of(*rows: dict[str, Any], outages: tuple[Outage, ...] = (), charge: str = "gpu", **more: Any) -> int:
     factory = make.factory(charge=charge, sharing={"cycle": CYCLE})
-    found = avoidable(
+    return avoidable(
         factory.systems[0],
         factory.zone,
         attribute(make.runs(*({"elapsed": END, **row} for row in rows)), factory, {}),
@@ -31,8 +32,6 @@ def of(*rows: dict[str, Any], outages: tuple[Outage, ...] = (), charge: str = "g
         window_s=END,
         **more,
     )
-    assert found.seen_ppm == PPM
-    return found.gpu_s
 
 
 def test_idle_that_the_rule_would_fill_counts_after_one_cycle() -> None:
@@ -86,23 +85,6 @@ def test_whole_nodes_are_asked_for_where_they_are_charged() -> None:
 def test_a_level_that_falls_and_rises_counts_for_what_stayed() -> None:
     rows = (waiting("national", 2), job("national", 4, 50, 50, eligible=20, nodes="n01"))
     assert of(*rows) == 2 * 90 + 4 * (30 - CYCLE)
-
-
-def test_where_there_are_too_many_states_some_hours_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    factory = make.factory(sharing={"cycle": CYCLE})
-    rows = [job("eurohpc", 1, 60 * n, 30, nodes="n01") for n in range(600)]
-    frame = attribute(make.runs(*rows, waiting("national", 4)), factory, {})
-
-    def look() -> Avoidable:
-        span = Period(0, 36_000)
-        return avoidable(factory.systems[0], factory.zone, frame, (), span, window_s=36_000)
-
-    whole = look()
-    assert whole == Avoidable(4 * (36_000 - CYCLE), PPM)
-    monkeypatch.setattr(module, "STATES", 300)
-    some = look()
-    assert 0 < some.seen_ppm <= PPM // 4
-    assert some.gpu_s <= whole.gpu_s * some.seen_ppm // PPM
 
 
 moments = st.integers(-30, 110)
@@ -170,3 +152,67 @@ def test_it_is_what_a_slow_replay_counts(rows: list[dict[str, Any]]) -> None:
     expected = replay(full)
     if expected is not None:
         assert of(*full) == expected
+
+
+@pytest.mark.slow  # compiling takes seconds
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(rows_of(), max_size=14))
+def test_the_compiled_rule_counts_the_same(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]]) -> None:
+    full = [{**row, "job": f"{n:02}"} for n, row in enumerate(rows)]
+    found = []
+    for states in (1000, -1):
+        monkeypatch.setattr(module, "STATES", states)
+        found.append(of(*full))
+    assert found[0] == found[1]
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_the_compiled_rule_starts_what_the_rule_starts(data: st.DataObject) -> None:
+    """State by state: several pools and sites, overdue jobs, jobs for any site, floors and dead bands."""
+    import numpy as np
+
+    from schmelz.metering import fill_kernel
+
+    pools, sites = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))
+    small, ends = st.integers(1, 9), st.integers(-20, 60)
+    asks = data.draw(
+        st.lists(
+            st.tuples(st.integers(0, pools - 1), small, st.integers(0, 60), st.integers(-1, sites - 1)), max_size=12
+        )
+    )
+    runs = data.draw(
+        st.lists(st.tuples(st.integers(-1, pools - 1), small, st.integers(-1, sites - 1), ends), max_size=12)
+    )
+    free = data.draw(st.lists(st.integers(0, 12), min_size=sites, max_size=sites))
+    owed = data.draw(st.lists(st.integers(-50, 50), min_size=pools, max_size=pools))
+    capacity, band, floor = data.draw(st.tuples(st.integers(0, 40), st.integers(0, 30), st.sampled_from((0, 25, 50))))
+    state = State(
+        0, capacity, {f"s{n}": gpus for n, gpus in enumerate(free)},
+        tuple(
+            Waiting(str(n), f"p{pool}", gpus, limit, tuple(f"s{k}" for k in range(sites)) if only < 0 else (f"s{only}",))
+            for n, (pool, gpus, limit, only) in enumerate(asks)
+        ),
+        tuple(Running(f"r{n}", f"p{pool}", gpus, f"s{site}", end) for n, (pool, gpus, site, end) in enumerate(runs)),
+        {f"p{n}": deficit for n, deficit in enumerate(owed)}, band, floor,
+    )  # fmt: skip
+    expected = sum(asks[int(start.job)][1] for start in next_starts(state))
+    waits = np.array([(0, 1, *row, 0) for row in asks], np.int64).reshape(-1, 7)
+    busy = np.array([(-1, 1, *row) for row in runs], np.int64).reshape(-1, 6)
+    found = fill_kernel.filled(np.array([[0, capacity, *free, *owed]]), waits, busy, sites, band, floor)
+    assert found.tolist() == [expected]
+
+
+HEIGHTS = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 20), st.integers(0, 5)), max_size=12)
+
+
+@given(HEIGHTS, st.integers(0, 12))
+def test_levels_count_what_lasted_beyond_a_cycle(steps: list[tuple[int, int, int]], cycle: int) -> None:
+    """Against seconds counted one by one: the least height of the last cycle, inside a piece."""
+    steps = sorted(steps, key=lambda step: step[0])
+    expected = 0
+    for piece in range(3):
+        line = [gpus for number, seconds, gpus in steps if number == piece for _ in range(seconds)]
+        expected += sum(min(line[t - cycle : t + 1]) for t in range(cycle, len(line)))
+    assert beyond(*([step[n] for step in steps] for n in range(3)), cycle) == expected

@@ -3,10 +3,8 @@
 import pytest
 
 import make
-from metering.test_split import END, job
-from schmelz.metering.attribute import attribute
 from schmelz.metering.claims import Claim
-from schmelz.metering.gauge import Gauge, gauge, used_by_pool
+from schmelz.metering.gauge import Gauge, gauge
 from schmelz.units import Period
 
 REST = Period(100, 1000)
@@ -58,18 +56,3 @@ def test_another_ceiling_has_its_own_alarms() -> None:
 )
 def test_committed_is_what_commercial_projects_can_still_use_this_year(one: Claim, worth: int) -> None:
     assert of(0, one).committed_gpu_s == worth
-
-
-@pytest.mark.parametrize(("charge", "held"), [("gpu", 0), ("node", 1)])
-def test_use_is_cut_to_the_year_and_holds_held_gpus(charge: str, held: int) -> None:
-    rows = (
-        job("eurohpc", 3, -50, 100, account="p1", nodes="n01"),
-        job("eurohpc", 3, 90, 100, account="p1", nodes="n01"),
-        job("eurohpc", 3, 0, 100, account="p2", nodes="n02"),
-        job("eurohpc", 3, None, 0, account="p1", state="PENDING"),
-        job("national", 4, 10, 10, account="p3", nodes="s01"),
-    )
-    pools = {"p1": "eurohpc", "p2": "eurohpc", "p3": "national"}
-    frame = attribute(make.runs(*rows), make.factory(charge=charge), pools)
-    assert used_by_pool(frame, ["p1", "p3"], Period(0, END)) == {"eurohpc": (3 + held) * 60, "national": 40}
-    assert used_by_pool(frame, [], Period(0, END)) == {}

@@ -234,6 +234,22 @@ def test_bytes_that_are_no_text_are_a_fault() -> None:
     assert "\ufffd" in found.faults[0].text and found.runs.height == 2
 
 
+@pytest.mark.parametrize("start", [b"\x1f\x8b", b"\x1f\x8b\x08", b"x\x01", b"x\x9c", b"x\xda", b"(\xb5/\xfd"])
+def test_a_line_that_begins_like_a_packed_file_is_a_line(start: bytes) -> None:
+    good = record_line().encode()
+    header = record_text().strip()
+    found = read(b"\n".join([header, start, good, start, b""]), system="anvil", cluster="c1")
+    assert [(one.line, one.reason[:11]) for one in found.faults] == [(2, "has 1 field"), (4, "has 1 field")]
+    assert found.runs["job"].to_list() == ["1"]
+
+
+@pytest.mark.parametrize("start", ["x\x01", "xenia", "(", "\x1f"])
+def test_a_record_that_begins_like_a_packed_file_is_read(start: str) -> None:
+    header = ("Comment", *HEADER)
+    odd, plain = (reading(f"{comment}|{record_line()}", header=header) for comment in (start, "a"))
+    assert (odd.faults, odd.lines) == ((), 1) and odd.runs.equals(plain.runs)
+
+
 def test_faults_of_all_kinds_come_in_the_order_of_the_lines() -> None:
     found = reading(record_line(Elapsed="x"), "a|b", record_line(Elapsed="y"), record_line())
     assert [one.line for one in found.faults] == [2, 3, 4]

@@ -121,6 +121,26 @@ def test_what_comes_back_is_the_same_to_the_byte(places, demo, tmp_path) -> None
     again.run("doctor")
 
 
+def test_whoever_was_forgotten_since_is_forgotten_again(places, demo, tmp_path) -> None:
+    """The backup is older than the forgetting: the list beside it, or the one that is given, names nobody and is enough."""
+    (tmp_path / "kept").mkdir()
+    place = places("forgetful")
+    place.run("restore", demo.run("backup", tmp_path / "kept/demo.tar").stdout.strip(), "--into", place.data)
+    old = place.run("backup", tmp_path / "kept/old.tar").stdout.strip()
+    place.run("--as", "gilles", "forget", "franco", "--because", "Asked for it in writing.")
+    assert "franco" not in (place.data / "forgotten.json").read_text()
+    new = places("remembering")
+    said = new.json("restore", old, "--into", new.data, "--forgotten", place.data / "forgotten.json")
+    assert said["ok"] and len(said["forgotten"]) == 1
+    everybody = {one["person"] for one in new.json("--as", "gilles", "person", "list")}
+    assert "franco" not in everybody and "bruno" in everybody
+    new.figures(tmp_path / "proof")
+    assert (new.data / "forgotten.json").read_text().count('"person"') == 1
+    place.run("backup", tmp_path / "kept/new.tar")
+    third = places("third")
+    assert len(third.json("restore", old, "--into", third.data)["forgotten"]) == 1, "the list beside the backups"
+
+
 def _flip(file: Path, name: str) -> None:
     """One bit in the middle of a file inside."""
     with tarfile.open(file) as tar:

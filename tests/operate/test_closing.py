@@ -1,6 +1,7 @@
 """Closing a month of the portal: who may, when it is refused, what is written, who signs; late records are corrections."""
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -8,6 +9,7 @@ import pytest
 from django.db import connection, transaction
 
 import make
+from portal import award
 from schmelz.faults import BadInput, Refused
 from schmelz.operate import closing
 from schmelz.operate.closing import close, closed_directory, countersign, facts, head_to_keep
@@ -18,6 +20,7 @@ from schmelz.portal.ledger.models import Closing, Event
 from schmelz.portal.people.actions import add_person
 from schmelz.portal.people.models import Letter, Person
 from schmelz.portal.people.queries import roles
+from schmelz.portal.projects.attributes import add_attributes
 from schmelz.portal.usage.actions import keep_records
 from schmelz.proof.closing import pending, period, use_by_day
 from schmelz.proof.export import export
@@ -166,6 +169,34 @@ def test_late_records_are_booked_in_the_next_month_and_all_of_it_verifies(cast, 
     assert {path.name: path.read_bytes() for path in (closed_directory() / "2026-02").iterdir()} == frozen
     assert verify(tmp_path / "proof", first.head) == verify(tmp_path / "proof", second.head) == ()
     assert pl.read_csv(tmp_path / "proof/corrections.csv")["gpu_s"].to_list() == [10]
+
+
+def test_what_a_project_was_in_a_closed_month_stays(cast, tmp_path: Path) -> None:
+    """An attribute changes: from an open month on it may, the head of the closed one stays, and all of it verifies."""
+    with at(FEBRUARY):
+        project = award.project(cast)
+    read(cast, MARCH + 60, {"job": "8", "account": project.code, "user": "anna", "start": FEBRUARY + 90})
+    with at(MARCH + 120):
+        head = close("2026-02", cast.gilles).head
+        with pytest.raises(Refused, match="lies in a month that is closed"):
+            add_attributes(cast.factory, project.code, cast.gilles, since=date(2026, 2, 28), because="Moved.",
+                           changes={"country": "FR"})  # fmt: skip
+        add_attributes(cast.factory, project.code, cast.gilles, since=date(2026, 3, 1), because="Moved.",
+                       changes={"country": "FR"})  # fmt: skip
+        export(gather(), tmp_path / "proof")
+    frozen = pl.read_csv(closed_directory() / "2026-02/access.csv").filter(pl.col("country") != "")
+    assert frozen.select("country", "gpu_s").rows() == [(project.country, 120)]
+    assert verify(tmp_path / "proof", head) == ()
+    assert pl.read_csv(tmp_path / "proof/attributes.csv")["country"].to_list() == [project.country, "FR"]
+
+
+def test_nothing_is_closed_upon_a_changed_month(cast) -> None:
+    with at(MARCH + 120):
+        close("2026-02", cast.gilles)
+    (closed_directory() / "2026-02/usage.csv").unlink()
+    read(cast, APRIL + 60, {"job": "9", "account": "strangers", "start": MARCH + 90})
+    with at(APRIL + 120), pytest.raises(Refused, match=r"closed/2026-02/usage.csv: is missing"):
+        close("2026-03", cast.gilles)
 
 
 def test_heads_and_chain_stay_when_somebody_is_forgotten(cast, owners, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_nothing_acknowledged_is_lost(portal: Portal, tmp_path: Path) -> None:
             portal.start()
         until = time.monotonic() + chance.uniform(0.05, 1.2)
         _work(portal, project, until, jobs, asked)
-    assert len(set(jobs)) == len(jobs) >= KILLS and len(asked) >= KILLS // 2
+    assert len(set(jobs)) == len(jobs) >= KILLS // 2 and len(asked) >= KILLS // 4
     for _ in range(60):
         shown = json.loads(portal.command("--as", "anna", "jobs", "--project", project, "--json"))
         if all(job["state"] not in ("PENDING", "RUNNING") for job in shown):

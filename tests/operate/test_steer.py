@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schmelz.cluster.model import Job, Observed, Qos, Room, Steering
+from schmelz.cluster.model import Job, Qos, Room, Steering
 from schmelz.faults import Refused
 from schmelz.operate.steer import Steerer, alone, steered
 from schmelz.policy.system import System
@@ -17,6 +17,7 @@ from schmelz.portal.clusters.models import Mandate, MandateSignature, Move
 from schmelz.portal.ledger.models import Event
 from schmelz.portal.people.actions import add_person
 from schmelz.portal.usage.models import Reading
+from schmelz.rules.steering import PATIENCE
 
 RULE = Steering({"eurohpc": 1000 * 3600, "national": 0}, 100, 25)
 FACTORY = Path(__file__).parent.parent.parent / "factory.toml"
@@ -28,15 +29,15 @@ class Machine:
     """16 GPUs at two sites with the pools' QOS, and whatever jobs a test puts on it."""
 
     waiting: list[Job] = field(default_factory=list)
-    caps: dict[str, int | None] = field(default_factory=lambda: {"eurohpc-own": 8, "luxembourg-own": 8})
+    present: dict[str, int | None] = field(default_factory=lambda: {"eurohpc-own": 8, "luxembourg-own": 8})
     moved: list[Mapping[str, int | None]] = field(default_factory=list)
     free: int = 8
     written: list[int] = field(default_factory=list)
 
-    def observe(self) -> Observed:
-        return Observed("c", (), (), qos=tuple(Qos(name, gpus=cap) for name, cap in self.caps.items()))
+    def caps(self) -> Mapping[str, int | None]:
+        return dict(self.present)
 
-    def jobs(self) -> tuple[Job, ...]:
+    def live(self) -> tuple[Job, ...]:
         return tuple(self.waiting)
 
     def rooms(self) -> Mapping[str, Room]:
@@ -45,7 +46,7 @@ class Machine:
     def cap(self, caps: Mapping[str, int | None]) -> None:
         self.written.append(Move.objects.count())
         self.moved.append(dict(caps))
-        self.caps |= caps
+        self.present |= caps
 
 
 def job(number: int, qos: str = "eurohpc-own", word: str = "QOSGrpGRES", state: str = "PENDING", gpus: int = 4) -> Job:
@@ -160,7 +161,7 @@ def test_the_hours_moves_can_be_used_up(system, mandate) -> None:
     steerer, moved = Steerer(system, machine), 0
     for turn in range(12):
         machine.waiting = [job(n, ("eurohpc-own", "luxembourg-own")[turn % 2]) for n in range(8)]
-        machine.caps = {"eurohpc-own": 4, "luxembourg-own": 4}
+        machine.present = {"eurohpc-own": 4, "luxembourg-own": 4}
         moved += steerer.step(rule=RULE).moved
     assert moved == mandate.moves_per_hour == Move.objects.count()
     step = steerer.step(rule=RULE)
@@ -168,7 +169,7 @@ def test_the_hours_moves_can_be_used_up(system, mandate) -> None:
 
 
 def test_it_waits_for_the_plan_to_make_the_qos(system, mandate) -> None:
-    step = Steerer(system, Machine(caps={})).step(rule=RULE)
+    step = Steerer(system, Machine(present={})).step(rule=RULE)
     assert (step.word, step.because) == ("apart", "the QOS of the pools are not on the cluster; apply the plan")
 
 
@@ -186,6 +187,22 @@ def test_a_job_that_finds_room_only_in_parts_is_seen_at_the_second_look(system, 
     machine.waiting += [job(n, "luxembourg-own", "", "RUNNING") for n in (40, 41)]
     steerer = Steerer(system, machine)
     assert [steerer.step(rule=RULE).after["luxembourg-own"] for _ in range(2)] == [8, 16]
+
+
+def test_a_pool_that_stays_below_its_floor_gets_more_room(system, mandate) -> None:
+    """It waits with jobs of 4 GPUs and never uses more than 3 of its 4: the scheduler could not place them."""
+    ahead = [job(n) for n in range(8)] + [job(9, "eurohpc-own", "", "RUNNING", gpus=12)]
+    behind = [job(n, "luxembourg-own", "QOSGrpGRES") for n in range(20, 24)]
+    machine = Machine([*ahead, *behind, job(30, "luxembourg-own", "", "RUNNING", gpus=3)], free=0)
+    steerer = Steerer(system, machine)
+    first = steerer.step(rule=RULE)
+    for _ in range(PATIENCE):
+        last = steerer.step(rule=RULE)
+    machine.waiting[-1] = job(30, "luxembourg-own", "", "RUNNING", gpus=4)
+    last = steerer.step(rule=RULE)
+    assert (first.after["luxembourg-own"], last.after["luxembourg-own"]) == (7, 8), "beyond its next job"
+    assert "national was under its floor on average, so 4 more are kept for it" in last.because
+    assert Steerer(system, machine).step(rule=RULE).after["luxembourg-own"] == 4, "a new process begins anew"
 
 
 def test_two_processes_never_steer_at_once(system, mandate) -> None:

@@ -1,5 +1,7 @@
 """Another amount for a running project: proposed, signed in order, refused, and what the pacing makes of it."""
 
+from datetime import date
+
 import polars as pl
 import pytest
 
@@ -14,7 +16,7 @@ from schmelz.portal.projects import amend, paces
 from schmelz.portal.projects.models import Amendment, Membership, Project
 from schmelz.portal.projects.queries import by_code
 from schmelz.rules.pacing import limit, months
-from schmelz.units import HOUR, add_months
+from schmelz.units import HOUR, add_months, day_start
 
 
 @pytest.fixture
@@ -110,9 +112,13 @@ def test_an_ended_project_is_not_amended(cast, project) -> None:
         propose(cast, project, 1)
 
 
-@pytest.fixture
-def paced(cast, project, monkeypatch) -> Project:
-    """The project as if its access mode cut it in months, three of them, with 100 GPU-hours used in the first."""
+@pytest.fixture(params=["2026-11-10", "2026-11-27"])
+def paced(request, cast, project, monkeypatch) -> Project:
+    """The project as if its access mode cut it in months, three of them, with 50 GPU-hours used in the first.
+
+    It begins early or late in a month: late, the first month has a smaller part of the grant, the later ones more.
+    """
+    project.start = day_start(date.fromisoformat(request.param), cast.factory.zone)
     project.pacing, project.end = "monthly", add_months(project.start, 3, cast.factory.zone)
     project.save()
     first = months(project.grant_gpu_s, project.start, project.end, cast.factory.zone)[0]
@@ -141,7 +147,10 @@ def test_a_paced_project_gets_what_was_used_and_this_month(cast, paced) -> None:
         used=150 * HOUR,
         left=max(0, found[1].gpu_seconds - 150 * HOUR),
         anew=found[2].start,
-        reachable=max(0, found[1].gpu_seconds - 150 * HOUR) + sum(m.gpu_seconds for m in found[2:]),
+        reachable=min(
+            paced.grant_gpu_s - 200 * HOUR,
+            max(0, found[1].gpu_seconds - 150 * HOUR) + sum(m.gpu_seconds for m in found[2:]),
+        ),
     )
 
 

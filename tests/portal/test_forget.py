@@ -4,20 +4,27 @@ import json
 
 import polars as pl
 import pytest
+from django.db import transaction
 
 import make
+from schmelz.cluster.journal import digest
 from schmelz.faults import BadInput, Refused
+from schmelz.operate.applies import journal
 from schmelz.operate.forget import forget
+from schmelz.operate.forget_again import forget_again, write_list
+from schmelz.operate.forgotten import read_list
 from schmelz.operate.hand_out import gather
 from schmelz.portal.calls import actions
 from schmelz.portal.clock import at, now
+from schmelz.portal.ledger.actions import record
 from schmelz.portal.ledger.models import Event
 from schmelz.portal.people.models import Function, Letter, Person
+from schmelz.portal.projects.actions import resume, suspend
 from schmelz.portal.projects.models import Membership, Project
 from schmelz.portal.usage.actions import keep_records
 from schmelz.portal.usage.models import Quarantined, Reading
 from schmelz.portal.usage.queries import manifest, records_directory, runs
-from schmelz.proof.chain import broken
+from schmelz.proof.chain import broken, commitment
 from schmelz.proof.export import export
 from schmelz.proof.verify import verify
 from schmelz.units import DAY
@@ -80,6 +87,88 @@ def test_nothing_names_them_any_more(cast, project, tmp_path) -> None:
     assert broken((event.facts(), event.hash) for event in Event.objects.iterator()) is None
     export(after, tmp_path / "proof")
     assert verify(tmp_path / "proof") == ()
+
+
+def test_names_go_out_of_what_others_typed(cast, project, tmp_path) -> None:
+    """Reasons in the chain too: it holds commitments, and stays valid; another person's words stay as they are."""
+    why = "Bruno (bruno@example.org) left; BRUNO's jobs stop. Brunoise stays."
+    suspend(cast.factory, project.code, cast.gilles, because=why)
+    resume(cast.factory, project.code, cast.gilles, because="Chiara asked.")
+    asked = actions.submit(
+        cast.factory, mode_id=cast.mode.id, person=cast.anna, answers=cast.answers(title="For Bruno")
+    )
+    actions.propose(cast.factory, asked.code, cast.signers[0], gpu_hours=asked.gpu_hours, because="Good, says bruno.")
+    heads = Event.objects.values_list("hash", flat=True)
+    before = list(heads)
+    done = forget(cast.factory, cast.bruno, cast.gilles, WHY)
+    assert list(heads)[: len(before)] == before and (done.events, done.journals) == ((), 0)
+    told = Event.objects.get(kind="project.suspend")
+    assert (
+        told.because == ("forgotten person (forgotten person) left; forgotten person's jobs stop. Brunoise stays.")
+        and not told.salt
+    )
+    assert Event.objects.get(kind="project.resume").because == "Chiara asked."
+    asked.refresh_from_db()
+    assert asked.title == "For forgotten person" and asked.signatures.get().because == "Good, says forgotten person."
+    assert broken((event.facts(), event.hash) for event in Event.objects.iterator()) is None
+    export(gather(), tmp_path / "proof")
+    assert verify(tmp_path / "proof") == ()
+    assert "Chiara" not in (tmp_path / "proof/events.jsonl").read_text(), "reasons are in no export"
+
+
+def test_a_reason_is_sealed_by_its_salt(cast, project) -> None:
+    suspend(cast.factory, project.code, cast.gilles, because="It was asked for.")
+    event = Event.objects.get(kind="project.suspend")
+    assert event.facts()["because"] == event.sealed == commitment(event.salt, "It was asked for.")
+    Event.objects.filter(pk=event.pk).update(sealed=commitment(event.salt, "It was not."))
+    assert broken((event.facts(), event.hash) for event in Event.objects.iterator()) == event.seq
+    assert not Event.objects.filter(because="").exclude(sealed="").exists()
+
+
+def test_an_older_reason_is_told_and_stays(cast, project) -> None:
+    with transaction.atomic():
+        event = record("project.suspend", f"project:{project.code}", cast.gilles, "")
+    Event.objects.filter(pk=event.pk).update(because="Bruno left.")
+    assert forget(cast.factory, cast.bruno, cast.gilles, WHY).events == (event.pk,)
+
+
+def test_journals_lose_the_name_and_the_chain_knows(cast, project) -> None:
+    book = journal(cast.system)
+    book.directory.mkdir(parents=True)
+    members = [
+        {"user": "bruno", "account": "p1", "partition": ""},
+        {"user": "brunoise", "account": "p1", "partition": ""},
+    ]
+    state = {"accounts": [], "members": members, "stories": {"p1/bruno": "Bruno, added by Anna"}}
+    header = {"line": "header", "id": "000001-x", "at": 1, "who": "bruno", "plan": "h", "changes": 1, "removals": []}
+    lines = [header, {"line": "state", "desired": state}, {"line": "command", "words": ["add", "user", "bruno"]},
+             {"line": "end", "state": "done"}]  # fmt: skip
+    path = book.directory / "000001-x.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    old = digest(path)
+    forget(cast.factory, cast.bruno, cast.gilles, WHY)
+    text = path.read_text()
+    assert "Bruno" not in text and text.replace("brunoise", "").count("bruno") == 0
+    said = json.loads(Event.objects.get(kind="person.forgotten").data)["journals"]
+    assert said == {f"{cast.system.id}/000001-x": [old, digest(path)]}
+    assert [one.user for one in book.desired("000001-x").members] == ["brunoise"], "an undo brings nobody back"
+    assert book.entries()[0].who.startswith("~")
+
+
+def test_the_list_of_who_was_forgotten_names_nobody(cast, project, tmp_path) -> None:
+    pk = cast.bruno.pk
+    forget(cast.factory, cast.bruno, cast.gilles, WHY)
+    said = read_list(write_list(tmp_path))
+    assert [one["person"] for one in said["persons"]] == [pk] and said["first"] == Event.objects.get(seq=1).hash
+    assert "runo" not in (tmp_path / "forgotten.json").read_text()
+    assert forget_again(said, tmp_path) == [], "nobody is forgotten twice"
+    assert forget_again({**said, "persons": [{"person": cast.anna.pk, "at": 1}]}, tmp_path) == [cast.anna.pk]
+    assert Person.objects.get(pk=cast.anna.pk).name == "forgotten person"
+    with pytest.raises(BadInput, match="another factory"):
+        forget_again({**said, "first": "0" * 64}, tmp_path)
+    (tmp_path / "x").write_text("{}")
+    with pytest.raises(BadInput, match="is no list"):
+        read_list(tmp_path / "x")
 
 
 def test_a_later_reading_brings_no_name_back(cast, project) -> None:

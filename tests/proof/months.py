@@ -1,6 +1,7 @@
 """A small machine's facts over four months, and months that are closed one after the other."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -8,12 +9,14 @@ import polars as pl
 import make
 from schmelz.metering.runs import latest
 from schmelz.metering.supply import Outage
+from schmelz.metering.usage import Attributes
 from schmelz.proof.chain import GENESIS, canonical, commitment, link
 from schmelz.proof.closing import freeze, of_month, pending, use_by_day
 from schmelz.proof.facts import PROJECT_COLUMNS, Facts
 from schmelz.proof.heads import Closing, Countersigned, check_order
 from schmelz.units import DAY
 
+ACADEMIC = Attributes("p1", date(2026, 1, 5), "LU", "m", "academia", "", False, False, "Uni")
 MONTHS = ("2026-02", "2026-03", "2026-04")
 FEBRUARY, MARCH, APRIL, MAY = 1769900400, 1772319600, 1774994400, 1777586400  # as they begin in Luxembourg
 
@@ -33,8 +36,7 @@ def facts(closed: Path) -> Facts:
     ]
     rows.append({"job": "900", "account": "p2", "start": MARCH - 7000, "elapsed": 20000, "nodes": "s02", "gpus": 2})
     factory = make.factory()
-    projects = [(f"p{n}", make.SYSTEM, pool, 360000, 1, 2 * 10**9, "m", "c", "LU", n == 1)
-                for n, pool in ((1, "eurohpc"), (2, "national"))]  # fmt: skip
+    projects = [(f"p{n}", make.SYSTEM, pool, 360000, 1, 2 * 10**9) for n, pool in ((1, "eurohpc"), (2, "national"))]
     empty = Facts(
         factory=factory,
         projects=pl.DataFrame(projects, schema=PROJECT_COLUMNS, orient="row"),
@@ -43,11 +45,24 @@ def facts(closed: Path) -> Facts:
         events=(),
         as_of=MAY + DAY,
         closed=closed,
+        attributes=(ACADEMIC, replace(ACADEMIC, project="p2", country="DE")),
     )
-    for project, pool in empty.projects.select("project", "pool").iter_rows():
+    for row, pool in zip(empty.attributes, ("eurohpc", "national"), strict=True):
         award = {"pool": pool, "gpu_s": 360000, "start": 1, "end": 2 * 10**9}
-        empty = event(empty, "project.open", f"project:{project}", "", **award)
+        said = {**asdict(row), "since": row.since.isoformat()}
+        del said["project"]
+        empty = event(empty, "project.open", f"project:{row.project}", "", **award, attributes=said)
     return empty
+
+
+def now_counts_as(facts: Facts, project: str, since: date, **changes: object) -> Facts:
+    """The facts after somebody said what a project counts as from a day on."""
+    before = [row for row in facts.attributes if row.project == project][-1]
+    rows = sorted(
+        (*facts.attributes, replace(before, since=since, **changes)), key=lambda row: (row.project, row.since)
+    )
+    facts = event(facts, "project.attributes", f"project:{project}", "", since=since.isoformat(), **changes)
+    return replace(facts, attributes=tuple(rows))
 
 
 def event(facts: Facts, kind: str, subject: str, actor: str, **data: object) -> Facts:
@@ -85,5 +100,6 @@ def year(closed: Path) -> Facts:
     """Three closed months; a late run of February is booked in March, another of March in April, one is pending."""
     now = closed_month(facts(closed), "2026-02")
     now = closed_month(late(now, {"job": "late1", "account": "p1", "start": FEBRUARY + 90, "elapsed": 7}), "2026-03")
+    now = now_counts_as(now, "p1", date(2026, 4, 2), category="industry", commercial=True)
     now = closed_month(late(now, {"job": "late2", "account": "p2", "start": MARCH + 90, "elapsed": 9}), "2026-04")
     return late(now, {"job": "late3", "account": "p1", "start": MARCH + 90, "elapsed": 11})

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,7 +14,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from proof.months import FEBRUARY, MARCH, MONTHS, closed_month, facts, late, year as make_year
+from proof.months import FEBRUARY, MARCH, MONTHS, closed_month, facts, late, now_counts_as, year as make_year
 from schmelz.faults import BadInput, Refused
 from schmelz.proof.chain import canonical, link
 from schmelz.proof.closing import CORRECTIONS, USED, freeze, of_month, pending, read_totals, use_by_day
@@ -65,6 +66,34 @@ def test_the_head_stands_for_everything() -> None:
     others: tuple = ("2026-05", "q", {"runs.csv": "c"}, {"usage.csv": "d"})
     heads = {head(*parts[:n], others[n], *parts[n + 1 :]) for n in range(4)}
     assert len(heads | {head(*parts)}) == 5
+
+
+def test_access_time_counts_what_a_project_was_on_the_day(year: Facts, proof: Path) -> None:
+    """Project p1 became commercial on 2 April, after March was closed."""
+
+    def split(month: str) -> list[tuple[str, str, int]]:
+        rows = pl.read_csv(proof / "closed" / month / "access.csv").filter(pl.col("pool") == "eurohpc")
+        return rows.select("category", "commercial", "gpu_s").rows()
+
+    assert [split(month)[0][:2] for month in MONTHS[:2]] == [("academia", "no")] * 2
+    april = pl.read_csv(proof / "closed/2026-04/usage.csv", try_parse_dates=True).filter(pl.col("project") == "p1")
+    late = pl.col("day") >= date(2026, 4, 2)
+    assert split("2026-04") == [
+        ("academia", "no", april.filter(~late)["gpu_s"].sum()),
+        ("industry", "yes", april.filter(late)["gpu_s"].sum()),
+    ]
+    assert min(row[2] for row in split("2026-04")) > 0
+    every = pl.read_csv(proof / "access.csv")["gpu_s"].sum()
+    assert every == pl.read_csv(proof / "usage.csv")["gpu_s"].sum()
+
+
+def test_what_a_project_counts_as_later_changes_no_head(year: Facts, tmp_path: Path) -> None:
+    heads = []
+    for number, now in enumerate((year, now_counts_as(year, "p2", date(2026, 5, 1), country="FR"))):
+        (tmp_path / str(number)).mkdir()
+        empty = pending(use_by_day(now), (), now.closed)
+        heads.append(freeze(of_month(now, "2026-04"), "2026-04", empty, "p", "c", tmp_path / str(number)).head)
+    assert heads[0] == heads[1]
 
 
 def test_months_are_closed_in_order(year: Facts) -> None:
@@ -136,6 +165,8 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "a run of another project": (lambda d: _cell(d / M / "runs.csv", "account", "p2"), f"{M}/usage.csv: "),
     "a project in the other pool": (lambda d: _cell(d / M / "projects.csv", "pool", "elsewhere"), f"{M}/"),
+    "a project of another country": (lambda d: _cell(d / M / "attributes.csv", "country", "FR"), f"{M}/access.csv: "),
+    "an invented access time": (lambda d: _cell(d / M / "access.csv", "gpu_s", "1"), f"{M}/access.csv: "),
     "a shorter outage": (
         lambda d: _cell(d / "closed/2026-02/outages.csv", "end", "1770500000"),
         "closed/2026-02/supply.csv",

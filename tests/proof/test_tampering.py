@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +12,7 @@ import pytest
 from schmelz.faults import BadInput
 from schmelz.metering.sacct import read
 from schmelz.metering.supply import Outage
+from schmelz.metering.usage import Attributes
 from schmelz.policy.load import load
 from schmelz.proof.chain import GENESIS, canonical, link
 from schmelz.proof.export import export
@@ -20,8 +23,13 @@ from schmelz.proof.verify import verify
 HEADER = "JobIDRaw|Account|User|State|Submit|Eligible|Start|End|ElapsedRaw|AllocTRES|NNodes|NodeList\n"
 
 
+ROW = Attributes("p1", date(2026, 1, 1), "LU", "m", "industry", "", False, True, "Foundry")
+
+
 def _event(seq: int, previous: str, project: str, pool: str) -> tuple[dict[str, object], str]:
-    data = canonical({"pool": pool, "gpu_s": 360000, "start": 1, "end": 2 * 10**9})
+    counts = {**asdict(ROW), "since": ROW.since.isoformat()}
+    del counts["project"]
+    data = canonical({"pool": pool, "gpu_s": 360000, "start": 1, "end": 2 * 10**9, "attributes": counts})
     event: dict[str, object] = {
         "seq": seq,
         "at": seq,
@@ -47,8 +55,8 @@ def facts(factory_file: Path) -> Facts:
     pools = [p.id for p in system.pools]
     projects = pl.DataFrame(
         [
-            ("p1", system.id, pools[0], 360000, 1, 2 * 10**9, "m", "c", "LU", True),
-            ("p2", system.id, pools[1], 360000, 1, 2 * 10**9, "m", "c", "LU", False),
+            ("p1", system.id, pools[0], 360000, 1, 2 * 10**9),
+            ("p2", system.id, pools[1], 360000, 1, 2 * 10**9),
         ],
         schema=PROJECT_COLUMNS,
         orient="row",
@@ -61,6 +69,7 @@ def facts(factory_file: Path) -> Facts:
         events=(first, _event(2, first[1], "p2", pools[1])),
         runs=read((HEADER + lines).encode(), system=system.id, cluster=system.cluster.name).runs,
         outages=(Outage(system.id, nodes[0], "down", 1772100000, 1772200000, None),),
+        attributes=(ROW, replace(ROW, project="p2")),
     )
 
 
@@ -85,6 +94,10 @@ def _cell(directory: Path, name: str, column: str, value: str) -> None:
     path = directory / name
     index = path.read_text().splitlines()[0].split(",").index(column)
     _rows(path, lambda rows: [[*rows[0][:index], value, *rows[0][index + 1 :]], *rows[1:]])
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-70])
 
 
 def _swap_events(directory: Path) -> None:
@@ -113,6 +126,17 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda d: _rows(d / "projects.csv", lambda rows: rows[1:]),
         "projects.csv: p1: was awarded but is missing",
     ),
+    "a project that pays no more": (
+        lambda d: _cell(d, "attributes.csv", "commercial", "false"),
+        "attributes.csv: p1 from 2026-01-01: commercial is False, the chain says True",
+    ),
+    "attributes left out": (
+        lambda d: _rows(d / "attributes.csv", lambda rows: rows[1:]),
+        "attributes.csv: p1: has 0 rows, the chain knows 1",
+    ),
+    "an invented access time": (lambda d: _cell(d, "access.csv", "gpu_s", "1"), "access.csv"),
+    "a truncated file": (lambda d: _truncate(d / "events.jsonl"), ""),
+    "a file too many": (lambda d: (d / "notes.txt").write_text("x"), "notes.txt: is not named by the manifest"),
     "a shorter outage": (lambda d: _cell(d, "outages.csv", "end", "1772150000"), "splits.json"),
     "events in another order": (_swap_events, "events.jsonl: line 1: the chain is broken"),
     "an invented claim": (lambda d: _cell(d, "usage.csv", "gpu_s", "1"), "usage.csv"),
@@ -135,11 +159,23 @@ def test_every_tampering_is_found_even_with_a_new_manifest(proof: tuple[Path, st
     assert any("its head is" in line for line in verify(directory, head))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"format": 99}', '{"format": 1, "as_of": "now", "files": {}}'])
-def test_what_is_no_export(tmp_path: Path, text: str) -> None:
-    (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(BadInput):
-        verify(tmp_path)
+@pytest.mark.parametrize("text", ["", "[]", '{"format": 99}', None])
+def test_a_manifest_that_is_broken_is_a_finding(proof: tuple[Path, str], text: str | None) -> None:
+    path = proof[0] / "manifest.json"
+    path.unlink() if text is None else path.write_text(text)
+    assert [line[:14] for line in verify(proof[0])] == ["manifest.json:"]
+
+
+def test_nothing_of_an_export(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(BadInput, match="holds no export"):
+            verify(place)
+
+
+def test_a_run_from_before_all_windows_can_be_exported(facts: Facts, tmp_path: Path) -> None:
+    old = replace(facts, runs=facts.runs.with_columns(start=pl.when(pl.col("job") == "0").then(5).otherwise("start")))
+    head = export(old, tmp_path / "old")
+    assert verify(tmp_path / "old", head) == ()
 
 
 def test_export_spares_what_is_not_its_own(facts: Facts, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import example, given, settings, strategies as st
 
 from schmelz.rules.queue import Running, State, Waiting, next_starts
-from schmelz.rules.steering import Facts, Range, decide, share_caps, starts_now
+from schmelz.rules.steering import PATIENCE, Facts, Owed, Range, decide, owed, share_caps, starts_now
 from schmelz.units import HOUR
 
 WIDE = Range(25, 100, 240, 240)
@@ -79,6 +79,26 @@ def test_below_the_floor_the_first_job_goes_first_however_large() -> None:
     assert dict(decision.caps) == {"a": 5, "b": 11}
     assert decision.because.endswith("b is under its floor, so its next job of 8 GPUs goes first")
     assert caps(facts(*MANY_A, *jobs("b", 8, 1, 1), a=12, b=4, lead=1000)) == (12, 4), "not once it has its floor"
+
+
+def test_a_pool_that_was_below_its_floor_on_average_gets_room_for_one_job_more() -> None:
+    """A cap of exactly the floor is a ceiling: between two jobs less is used."""
+    found, missed, looks = facts(*MANY_A, *jobs("b", 2, 2, 2, 2), a=12, b=3, lead=1000, caps=(12, 4)), Owed(), 0
+    while not missed.short:
+        missed, looks = owed(found, missed), looks + 1
+    assert (looks, missed.short, missed.gpus["b"]) == (PATIENCE + 1, {"b"}, PATIENCE + 1), "one GPU at each look"
+    short = replace(facts(*MANY_A, *jobs("b", 2, 2), a=12, b=4, lead=1000, caps=(12, 4)), short=missed.short)
+    decision = decide(short, WIDE)
+    assert (decision.verdict, dict(decision.caps)) == ("move", {"a": 10, "b": 6})
+    assert decision.because.endswith("b was under its floor on average, so 2 more are kept for it")
+    above, back = facts(*MANY_A, *jobs("b", 2, 2), a=10, b=6, lead=1000), 0
+    while missed.short:
+        missed, back = owed(above, missed), back + 1
+    assert back == -(-(PATIENCE + 1) // 2), "until what it has above its floor makes it good"
+    for _ in range(1000):
+        missed = owed(above, missed)
+    assert missed.gpus["b"] == -PATIENCE // 2, "old plenty does not count for long"
+    assert owed(facts(*MANY_A, a=12, b=0, lead=1000), owed(found, Owed())) == owed(facts(*MANY_A, a=12), Owed())
 
 
 def test_what_the_leader_does_not_ask_for_is_for_the_others() -> None:
@@ -178,8 +198,8 @@ def situations(draw) -> tuple[Facts, Range]:
     whole = sum(up.values())
     state = State(0, whole, free, waiting, tuple(running), deficits, draw(st.sampled_from((0, 100))), 15)
     caps = {pool: draw(st.none() | st.integers(0, 24)) for pool in pools}
-    left = draw(st.integers(0, 20))
-    return Facts(state, weights, own, lent, caps), Range(15, draw(st.sampled_from((60, 100))), 20, left)
+    left, short = draw(st.integers(0, 20)), draw(st.frozensets(st.sampled_from(pools)))
+    return Facts(state, weights, own, lent, caps, short=short), Range(15, draw(st.sampled_from((60, 100))), 20, left)
 
 
 @settings(max_examples=300, deadline=None)

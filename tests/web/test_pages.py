@@ -129,6 +129,7 @@ def test_matrix_is_complete(scene) -> None:
         "sign-mandate",
         "revoke-mandate",
         "metrics",
+        "closing-head",
         "job",
         "letter",
     }

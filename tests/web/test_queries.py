@@ -48,12 +48,13 @@ def _asked(client, path: str) -> int:
 
 def test_members_of_a_project(scene, browser) -> None:
     client, found = browser(scene.cast.anna), []
+    client.get(f"/projects/{scene.project.code}")  # records are looked through once
     for first, last in ((0, 10), (10, 60)):
         for number in range(first, last):
             person = Person.objects.create(handle=f"m{number}", name=f"Member {number}", email="m@example.org")
             Membership.objects.create(project=scene.project, person=person, since=0)
         found.append(_asked(client, f"/projects/{scene.project.code}"))
-    assert found[0] == found[1] <= 15
+    assert found[0] == found[1] <= 16
 
 
 @pytest.fixture

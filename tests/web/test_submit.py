@@ -61,3 +61,4 @@ def test_a_borrowed_job_is_sent_and_its_owner_told(form, on_cluster, scene, brow
     job = list_jobs(scene.cast.anna)[0].job
     page = browser(scene.cast.anna).get(f"/jobs/{job}").content.decode()
     assert "borrowed: may be pre-empted" in page
+    assert "1 borrowed GPU" in browser(scene.cast.anna).get("/jobs").content.decode()

@@ -28,6 +28,8 @@ def close(month: Month, as_json: Json = False) -> None:
     facts = closing.facts(row)
     if still := closing.open_runs(row):
         say(f"note: {still} runs end inside the month without having ended; what comes of them will be a correction")
+    if bad := closing.quarantined():
+        say(f"note: {bad} lines lie in quarantine and are in no figure; what comes of them will be a correction")
     say(f"{month} is closed; to countersign: {', '.join(row.signers)}")
     put_json(facts) if as_json else put(row.head)
 

@@ -13,7 +13,7 @@ from schmelz.cli.access import Json
 from schmelz.cli.machine import SystemOption
 from schmelz.cli.show import put_csv, put_json, put_json_rows, put_table, say
 from schmelz.faults import BadInput
-from schmelz.units import PPM, day_start, hours
+from schmelz.units import day_start, hours
 
 ATTRIBUTES = ("country", "mode", "category", "field", "sme", "commercial", "organisation")
 KEYS = ("pool", "project", "site", "day", "system", *ATTRIBUTES, "month", "quarter", "year")
@@ -184,22 +184,20 @@ def split(
 
 
 def _ahead(figures: dict[str, Any]) -> Iterator[str]:
-    """The lines under the table: share error, alarms of the gauges and of the feasibility, what idle was not looked at."""
-    error, seen = figures["share_error_ppm"], figures["avoidable_idle_seen_ppm"]
+    """The lines under the table: share error, alarms of the gauges and of the feasibility."""
+    error = figures["share_error_ppm"]
     yield (
         "share error: not defined while a pool asks for less than its share"
         if error is None
         else f"share error: {error} ppm"
     )
-    if seen < PPM:
-        yield f"avoidable idle: at least; {seen} ppm of the time in question was looked at"
     for gauge in figures["gauges"]:
         ceiling = f"of {hours(gauge['ceiling_gpu_s'])} GPU-hours; alarm: {gauge['alarm']}"
         yield f"commercial use of {gauge['pool']} in {gauge['year']}: {hours(gauge['gauge_gpu_s'])} {ceiling}"
     for pool in figures["feasibility"]:
-        until = (
-            f"out of reach from {pool['unreachable_from']} if it uses nothing" if pool["unreachable_from"] else "safe"
-        )
+        lost_from = pool["unreachable_from"]
+        until = f"out of reach from {lost_from} if it uses nothing" if lost_from else "safe"
+        until = "out of reach" if pool["alarm"] == "lost" else until
         yield f"share of {pool['pool']}: {until}; call for {pool['call_for_gpu_hours']} GPU-hours; alarm: {pool['alarm']}"
 
 

@@ -124,6 +124,10 @@ def main(words: list[str] | None = None) -> None:
     except Exception as error:  # the last guard: words instead of a traceback, unless somebody asks for it
         if os.environ.get("SCHMELZ_TRACEBACK"):
             raise
+        from schmelz.cluster.model import ClusterError
+
+        if isinstance(error, ClusterError):  # its words say what is wrong and where
+            _end(1, [f"failed: {error}"])
         _end(1, [f"failed: {type(error).__name__}: {error}", "SCHMELZ_TRACEBACK=1 shows where."])
 
 

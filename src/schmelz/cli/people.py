@@ -140,9 +140,13 @@ def forget(
     from dataclasses import asdict
 
     from schmelz.operate.forget import LEFT, forget as act
+    from schmelz.operate.forget_again import keep_list
     from schmelz.portal.people.queries import by_handle
 
     done = act(ready.factory(), by_handle(handle), ready.person(), because)
+    say(f"the list of who was forgotten, by number: {keep_list()}; keep it beside the backups, a restore reads it")
+    if done.events:
+        say(f"reasons of older events that cannot be changed still have the name: {', '.join(map(str, done.events))}")
     months = f"; job records written anew: {', '.join(done.months)}" if done.months else ""
     for left in LEFT:
         say(f"stays: {left}")

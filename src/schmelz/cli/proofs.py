@@ -1,5 +1,6 @@
 """Proof: `schmelz export` and `schmelz verify`."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from schmelz.cli import ready
 from schmelz.cli.access import Json
 from schmelz.cli.show import put, put_json, say
+from schmelz.faults import BadInput
 
 
 def register(app: typer.Typer) -> None:
@@ -34,13 +36,15 @@ def export(directory: Annotated[Path, typer.Argument(metavar="DIR")], as_json: J
 
 def verify(
     directory: Annotated[Path, typer.Argument(metavar="DIR")],
-    head: Annotated[str | None, typer.Option("--head", help="The head that was kept.")] = None,
+    head: Annotated[
+        str | None, typer.Option("--head", metavar="HASH", help="The head that was kept, or the file that it is in.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Recompute every figure of an export from its files alone. Exit code 1: something differs."""
     from schmelz.proof.verify import verify as check
 
-    found = check(directory, head)
+    found = check(directory, None if head is None else _kept(head))
     if as_json:
         put_json({"ok": not found, "findings": list(found)})
     elif found:
@@ -49,3 +53,14 @@ def verify(
     else:
         put("verified: the files are unchanged, the chain holds, and every figure follows from the facts")
     raise typer.Exit(1 if found else 0)
+
+
+def _kept(head: str) -> str:
+    """The head itself; of a file that `schmelz head --out` wrote, the one in it."""
+    path = Path(head)
+    if not path.is_file():
+        return head.strip().lower()
+    try:
+        return str(json.loads(path.read_text("utf-8"))["head"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BadInput(f"{head}: is no file of a head; write one with: schmelz head MONTH --out FILE") from None

@@ -1,6 +1,7 @@
 """Making the portal ready for one command: the data directory, Django, the database's tables, and who acts."""
 
 import fcntl
+import gc
 import os
 import pwd
 from functools import cache
@@ -21,13 +22,15 @@ def portal() -> None:
     import django
     from django.conf import settings
 
-    from schmelz.policy.load import load
+    from schmelz.policy.load import current
 
-    load(Path(os.environ.get("SCHMELZ_FACTORY") or "factory.toml"))  # a faulty factory leaves no directory behind
+    current(Path(os.environ.get("SCHMELZ_FACTORY") or "factory.toml"))  # a faulty factory leaves no directory behind
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "schmelz.portal.settings")
     _make_directory(Path(os.environ.get("SCHMELZ_DATA") or ".data"))
     django.setup()
     _migrate(Path(settings.DATA))
+    gc.freeze()  # all that is loaded stays; from here on rubbish is looked for as usual, among what comes later
+    gc.set_threshold(700, 10, 10)
 
 
 def _make_directory(data: Path) -> None:

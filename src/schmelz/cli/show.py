@@ -1,13 +1,11 @@
 """How the command line shows things: JSON for machines, tables of at most 100 columns for people, words on stderr."""
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
-
-from rich.console import Console
-from rich.table import Table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,8 +27,17 @@ def put_json(value: object) -> None:
 
 def put_json_rows(frame: "pl.DataFrame") -> None:
     """A JSON list with one row to a line: for long tables, many times faster than `put_json`."""
-    rows = frame.write_ndjson().rstrip("\n").replace("\n", ",\n")
-    put(f"[\n{rows}\n]" if rows else "[]")
+    if frame.is_empty():
+        put("[]")
+        return
+    lines = io.BytesIO()
+    frame.write_ndjson(lines)
+    sys.stdout.flush()
+    out = sys.stdout.buffer  # bytes all the way: the texts need not be decoded and encoded again
+    out.write(b"[\n")
+    out.write(lines.getvalue().rstrip(b"\n").replace(b"\n", b",\n"))
+    out.write(b"\n]\n")
+    out.flush()
 
 
 def put_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
@@ -46,6 +53,9 @@ def _safe(value: object) -> object:
 
 def put_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A plain table: numbers to the right, thin spaces in large ones."""
+    from rich.console import Console  # here: who wants JSON does not wait for it
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     shown = [[_text(value) for value in row] for row in rows]
     numeric = [bool(shown) and all(_is_number(row[i]) for row in shown) for i in range(len(columns))]

@@ -9,10 +9,11 @@ from schmelz.cli import ready
 from schmelz.cli.access import Json
 from schmelz.cli.machine import SystemOption
 from schmelz.cli.show import put, put_json, put_table, say
+from schmelz.faults import Refused
 from schmelz.units import iso
 
 if TYPE_CHECKING:
-    from schmelz.operate.steer import Step
+    from schmelz.operate.steer import Steerer, Step
     from schmelz.policy.schema import System
     from schmelz.portal.clusters.models import Mandate
 
@@ -124,19 +125,39 @@ def steer(
     system: SystemOption = None,
     as_json: Json = False,
 ) -> None:
-    """Steer the caps of a Slurm cluster inside the mandate in force. `schmelz up` does it by itself."""
+    """Steer the caps of a Slurm cluster inside the mandate in force. `schmelz up` does it by itself.
+
+    With --once the exit code is 4 when it may not steer: no mandate in force, an old ledger, no moves left.
+    """
     ready.portal()
     from schmelz.operate.steer import Steerer
 
     which = ready.system(system)
     _may_read(which)
     steerer = Steerer(which)
-    while True:
+    if once or dry_run:
         step = steerer.step(dry=dry_run)
-        put_json(step.as_dict()) if as_json else put(_said(step))
-        if once or dry_run:
-            return
+        _tell(step, as_json=as_json)
+        if not dry_run and step.word != "steers":
+            raise typer.Exit(4)
+        return
+    while True:
+        _try(steerer, as_json=as_json)
         time.sleep(steerer.every)
+
+
+def _try(steerer: "Steerer", *, as_json: bool) -> None:
+    """One step of many: a cluster that is silent for a while, or another process that steers, does not end them."""
+    from schmelz.cluster.model import ClusterError
+
+    try:
+        _tell(steerer.step(), as_json=as_json)
+    except (ClusterError, Refused) as error:
+        say(f"{error}\nThe caps stay as they are; it is tried again in {steerer.every} s.")
+
+
+def _tell(step: "Step", *, as_json: bool) -> None:
+    put_json(step.as_dict()) if as_json else put(_said(step))
 
 
 def _said(step: "Step") -> str:

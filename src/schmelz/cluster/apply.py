@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from schmelz.cluster.desired import Desired
-from schmelz.cluster.diff import Keep, member_name
+from schmelz.cluster.diff import Keep, Kind, member_name
 from schmelz.cluster.journal import Entry, Journal, digest
-from schmelz.cluster.model import Account, Backend, ClusterError, Qos
+from schmelz.cluster.model import Account, Backend, ClusterError, Observed, Qos
 from schmelz.cluster.owned import normal
 from schmelz.cluster.plan import Plan, make
 from schmelz.cluster.writing import Writing
@@ -34,11 +34,21 @@ class Applied:
     digest: str = ""
 
 
+Approved = Collection[str] | Callable[[str], Collection[str]]
+
+
 @runtime_checkable
 class Recording(Protocol):
     """A backend that tells of every command: before it runs, and when it has answered."""
 
     def recorded(self, tell: Callable[[Any], None]) -> AbstractContextManager[None]: ...
+
+
+@runtime_checkable
+class Rereading(Protocol):
+    """A backend that can look again at some kinds of objects alone, where only those were changed since its last look."""
+
+    def observe_again(self, kinds: Collection[Kind]) -> Observed: ...
 
 
 def apply(
@@ -50,19 +60,20 @@ def apply(
     journal: Journal | None = None,
     who: str = "",
     alone: int | None = None,
-    approved: Collection[str] = frozenset(),
+    approved: Approved = frozenset(),
     keep: Keep | None = None,
 ) -> Applied:
     """Make the cluster as desired. Raises Refused (nothing was touched) or ClusterError (apply again).
 
-    `alone`: how many removals one person may apply (None: any number); more need somebody else in `approved`, who
-    approved this very plan. `keep`: fields that are left as they are.
+    `alone`: how many removals one person may apply (None: any number); more need somebody else in `approved`: those who
+    approved this very plan, or who they are for its hash. `keep`: fields that are left as they are.
     """
     with journal.lock(who) if journal else nullcontext():
         unfinished = journal.unfinished() if journal else ()
         plan = make(desired, backend.observe(), keep=keep)
         _guard(plan, expected_hash)
-        _brake(plan, unfinished, allow_remove, alone, approved=set(approved) - {who})
+        seconds = approved(plan.hash) if callable(approved) else approved
+        _brake(plan, unfinished, allow_remove, alone, approved=set(seconds) - {who})
         if not plan.changes and not unfinished:
             return Applied(0, plan.hash)
         if journal is None:
@@ -135,9 +146,17 @@ def _carry_out(backend: Backend, plan: Plan, keep: Keep | None) -> None:
     if changed or other or defaults:
         backend.change(changed, other, defaults)
     gone = _names(plan, "remove")
-    if leaving := [member for member in plan.observed.members if ("member", member_name(member)) in gone]:
+    there = (*plan.observed.members, *plan.observed.left)
+    if leaving := [member for member in there if ("member", member_name(member)) in gone]:
         backend.remove(leaving)
-    _compare(make(plan.desired, backend.observe(), keep=keep))
+    kinds: set[Kind] = {change.kind for change in plan.changes} | ({"user"} if _leads(plan) else set())
+    after = backend.observe_again(kinds) if isinstance(backend, Rereading) else backend.observe()
+    _compare(make(plan.desired, after, keep=keep))
+
+
+def _leads(plan: Plan) -> bool:
+    """Whether it may change who leads an account: an account below another one is led by others as well."""
+    return any(field in ("coordinators", "parent") for change in plan.changes for field, _, _ in change.fields)
 
 
 def _names(plan: Plan, op: str) -> set[tuple[str, str]]:

@@ -20,11 +20,13 @@ KINDS = ("qos", "account", "member", "user")
 ACCOUNT_FIELDS = ("parent", "shares", "gpu_minutes", "open", "held", "qos", "default_qos", "coordinators")
 QOS_FIELDS = ("priority", "gpus", "preempts", "preemptible", "exempt")
 NOBODY = "no decision asks for it any more"
+LEFT_OVER = "left while jobs were there; those have ended, and only a locked association is left"
 POLICY = "the policy file"
 Op = Literal["add", "change", "remove"]
 Kind = Literal["qos", "account", "member", "user"]
 Value = str | int | bool | tuple[str, ...] | None
 Field = tuple[str, Value, Value]
+LOCKED: Field = ("locked", True, None)
 Place = tuple[str, str, str]
 """Where a difference is: kind, name, field ("": that it is there at all)."""
 
@@ -74,6 +76,7 @@ def parted(
         *_objects("account", ACCOUNT_FIELDS, both.wanted.accounts, both.seen.accounts),
         *_orphans(both.wanted.accounts, both.seen.accounts),
         *_members(both.wanted.members, both.seen.members),
+        *_left_over(both.wanted.members, both.seen.left),
         *_defaults(desired, both.wanted, observed),
     ]
     found.sort(key=lambda raw: (KINDS.index(raw[1]), raw[2], raw[0]))
@@ -141,6 +144,13 @@ def _members(wanted: Iterable[Member], seen: Iterable[Member]) -> Iterator[Raw]:
         yield ("remove", "member", member_name(member), tuple((name, value, None) for name, value in _parts(member)))
 
 
+def _left_over(wanted: Iterable[Member], left: Iterable[Member]) -> Iterator[Raw]:
+    """Locked associations that nobody needs: takes nothing away from anybody."""
+    for member in set(left) - set(wanted):
+        parts: list[Field] = [(name, value, None) for name, value in _parts(member)]
+        yield ("remove", "member", member_name(member), (*parts, LOCKED))
+
+
 def _parts(member: Member) -> list[tuple[str, str]]:
     parts = [("user", member.user), ("account", member.account), ("partition", member.partition)]
     return parts if member.partition else parts[:2]
@@ -163,11 +173,11 @@ def _defaults(desired: Desired, wanted: Desired, observed: Observed) -> Iterator
 
 
 def _removes(op: Op, kind: Kind, fields: tuple[Field, ...]) -> bool:
-    """Closing counts, and holding what stays open; a member who goes always does."""
+    """Closing counts, and holding what stays open; a member who goes always does, a locked association never."""
     if kind == "account" and op == "change":
         decides = next((field for field in fields if field[0] in ("open", "held")), None)
         return decides in (("open", True, False), ("held", False, True))
-    return op == "remove"
+    return op == "remove" and LOCKED not in fields
 
 
 def _left(raw: Raw, keep: Keep) -> tuple[Left, ...]:
@@ -193,6 +203,8 @@ class _Stories:
             return "none of the user's projects is the default account" if op == "change" else "there is none yet"
         if kind == "account":
             return self._account(name)
+        if LOCKED in fields:
+            return LEFT_OVER
         user, account, *_ = (old or new for _, old, new in fields)
         return self._stories.get(f"{account}/{user}", NOBODY if op == "remove" else self._account(str(account)))
 

@@ -81,6 +81,8 @@ class _Known:
 
     def _whole(self, change: Change) -> Part:
         """Added or removed: by hand, if the last apply would have to be repeated for it as well."""
+        if change.op == "remove" and not change.removes:  # what a leaving member left over
+            return "pending"
         if (change.kind, change.name, change.op) not in self._before:
             return "pending"
         if change.kind == "user":

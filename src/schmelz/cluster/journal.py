@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,7 @@ from schmelz.units import iso
 
 PATIENCE = 0.5
 TAIL = 65_536
+FORGOTTEN = "~"  # begins the word that stands for somebody who was forgotten: nobody goes back to having them
 State = Literal["running", "interrupted", "failed", "done"]
 
 
@@ -110,11 +111,12 @@ class Journal:
         """The desired state of an entry. Raises BadInput, or ClusterError when it is not whole."""
         state = next((line for line in self.lines(entry) if line.get("line") == "state"), None)
         try:
-            return rows.desired((state or {})["desired"])
+            found = rows.desired((state or {})["desired"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ClusterError(
                 f"{self._path(entry)}: the desired state is not whole; nothing was done by it"
             ) from error
+        return replace(found, members=tuple(m for m in found.members if not m.user.startswith(FORGOTTEN)))
 
     def lines(self, entry: str) -> Iterator[dict[str, Any]]:
         """All lines of an entry, a cut last one left out. Raises BadInput, or ClusterError for a damaged file."""

@@ -67,7 +67,8 @@ class Observed:
     """What stands on the cluster: marked accounts, all members of those, and the names of accounts without our mark.
 
     `foreign_qos` are the qualities of service without our mark; `defaults` pairs each member's Unix user with the
-    account that a job of theirs gets unasked.
+    account that a job of theirs gets unasked. Who stops being a member while jobs of theirs are there is *leaving*: the
+    cluster keeps a locked association that nothing new may use; once those jobs have ended it is *left* over.
     """
 
     cluster: str
@@ -77,6 +78,8 @@ class Observed:
     qos: tuple[Qos, ...] = ()
     foreign_qos: tuple[str, ...] = ()
     defaults: tuple[tuple[str, str], ...] = ()
+    leaving: tuple[Member, ...] = ()
+    left: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ class Backend(Protocol):
         ...
 
     def remove(self, members: Sequence[Member]) -> None:
-        """Take associations away; running jobs are left alone."""
+        """Take associations away, locked ones too that are left over; running jobs are left alone."""
         ...
 
     def submit(self, request: JobRequest) -> str:
@@ -187,6 +190,14 @@ class Backend(Protocol):
 
     def jobs(self) -> tuple[Job, ...]:
         """Waiting, running and recently ended jobs, in the order of submission."""
+        ...
+
+    def live(self) -> tuple[Job, ...]:
+        """Waiting and running jobs, in the order of submission: the scheduler is asked, and nobody else."""
+        ...
+
+    def caps(self) -> Mapping[str, int | None]:
+        """The GPUs that jobs of each QOS may use at once; None where there is no cap."""
         ...
 
     def output(self, job: str) -> str:

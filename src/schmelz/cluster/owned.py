@@ -40,6 +40,7 @@ def sides(desired: Desired, observed: Observed) -> Sides:
         accounts=tuple(normal(account) for account in observed.accounts if account.name in ours),
         members=tuple(member for member in observed.members if member.account in ours),
         qos=tuple(_normal_qos(qos) for qos in observed.qos),
+        left=tuple(member for member in observed.left if member.account in ours),
     )
     return Sides(wanted, seen, alone)
 
@@ -74,7 +75,7 @@ def _alone(desired: Desired, observed: Observed) -> dict[str, str]:
 
 
 def warnings(desired: Desired, observed: Observed, alone: Mapping[str, str]) -> tuple[str, ...]:
-    """A line for each foreign object in our way, and for each QOS of ours that nobody wants any more."""
+    """A line for each foreign object in our way, each QOS of ours that nobody wants any more, and who is leaving."""
     barred = sorted({qos.name for qos in desired.qos} & set(observed.foreign_qos))
     causes = sorted({cause for cause in alone.values() if not cause.startswith("qos ")})
     left_over = sorted({qos.name for qos in observed.qos} - {qos.name for qos in desired.qos})
@@ -84,6 +85,10 @@ def warnings(desired: Desired, observed: Observed, alone: Mapping[str, str]) -> 
         *(
             f"{name}: no decision asks for this quality of service any more; it stays, because jobs may still name it"
             for name in left_over
+        ),
+        *(
+            f"{one.account}: {one.user} left while jobs were there; they go on to their end, no other one starts"
+            for one in sorted(set(observed.leaving) - set(desired.members))
         ),
     )
 

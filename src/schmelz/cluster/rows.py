@@ -11,7 +11,7 @@ from schmelz.cluster.model import Account, Member, Observed, Qos
 
 T = TypeVar("T")
 Row = dict[str, Any]
-_KINDS: dict[str, type] = {"accounts": Account, "members": Member, "qos": Qos}
+_KINDS: dict[str, type] = {"accounts": Account, "members": Member, "qos": Qos, "leaving": Member, "left": Member}
 
 
 def row(one: Account | Member | Qos) -> Row:
@@ -48,7 +48,8 @@ def _plain(value: Any) -> Any:
 
 def _parts(values: Mapping[str, Any]) -> Row:
     parts = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    values["accounts"], values["members"]  # an older row may know no QOS, and nobody who leaves
     for name, kind in _KINDS.items():
-        there = values.get(name, ()) if name == "qos" else values[name]  # an older row knows no QOS
-        parts[name] = tuple(read(kind, one) for one in there)
+        if name in values:
+            parts[name] = tuple(read(kind, one) for one in values[name])
     return parts

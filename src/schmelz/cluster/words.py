@@ -29,6 +29,7 @@ _GAINS = {
     "rights": ("account gets other qualities of service", "accounts get other qualities of service"),
     "qos": ("quality of service made or changed", "qualities of service made or changed"),
     "user": ("default account changed", "default accounts changed"),
+    "cleared": ("locked association cleared away", "locked associations cleared away"),
 }
 _LOSSES = {
     "closed": ("account closed", "accounts closed"),
@@ -63,7 +64,7 @@ def radius(changes: Sequence[Change], desired: Desired, observed: Observed, touc
     had = {(member.user, member.account) for member in observed.members}
     stay = had & {(member.user, member.account) for member in desired.members}
     count = Counter(effect for change in changes for effect in _effects(change, stay))
-    count["partition"] = len(stay & {whose(change) for change in changes if change.kind == "member"})
+    count["partition"] = len(stay & {whose(one) for one in changes if one.kind == "member" and not _clears(one)})
     gains = [_phrase(count[name], words) for name, words in _GAINS.items() if count[name] or name in _ALWAYS]
     losses = [_phrase(count[name], words) for name, words in _LOSSES.items() if count[name] or name != "held"]
     jobs = (
@@ -74,9 +75,16 @@ def radius(changes: Sequence[Change], desired: Desired, observed: Observed, touc
 
 def _effects(change: Change, stay: set[tuple[str, str]]) -> set[str]:
     """What a change does to people, as names of phrases; members who stay change their partition at most."""
+    if _clears(change):
+        return {"cleared"}
     if change.kind == "member":
         return set() if whose(change) in stay else {"gains" if change.op == "add" else "loses"}
     return set(_account_effects(change)) if change.kind == "account" else {change.kind}
+
+
+def _clears(change: Change) -> bool:
+    """Whether it only clears away what somebody left over."""
+    return change.op == "remove" and not change.removes
 
 
 def _account_effects(change: Change) -> Iterator[str]:

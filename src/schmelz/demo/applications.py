@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from schmelz.demo import names
 from schmelz.demo.applicants import STORY, offered
+from schmelz.demo.ceiling import round_off, within_ceiling
 from schmelz.demo.model import Application, Organisation, Outcome, Person, Scene
 from schmelz.policy.schema import Mode
 from schmelz.rules.clock import due, is_working_day
@@ -41,7 +42,9 @@ def drafts(scene: Scene, organisations: Sequence[Organisation]) -> tuple[Draft, 
     sized = [
         draft
         for pool in scene.system.pools
-        for draft in _sized(scene, pool.weight, [draft for draft in made if draft.mode.pool == pool.id])
+        for draft in within_ceiling(
+            scene, pool, _sized(scene, pool.weight, [draft for draft in made if draft.mode.pool == pool.id])
+        )
     ]
     return tuple(sorted(sized, key=lambda draft: (draft.submitted, draft.organisation.name, draft.mode.id)))
 
@@ -195,12 +198,6 @@ def _bounded(scene: Scene, draft: Draft) -> int:
     if size.max is not None:
         return max(1, size.min, round_off(rng.randint((size.default + size.max) // 2, size.max)))
     return max(1, size.min) if draft.outcome == "awarded" else round_off(rng.randint(size.default, 4 * size.default))
-
-
-def round_off(amount: int) -> int:
-    """Two leading digits, as people ask for it; never more than the amount."""
-    unit = int(10 ** max(0, len(str(amount)) - 2))
-    return amount // unit * unit
 
 
 # -- what it says

@@ -5,40 +5,30 @@ that it would start jobs on. A GPU counts from the end of the first cycle on, fo
 What records do not say is taken so that nobody is blamed wrongly: an unknown time limit is the longest of the cluster,
 jobs of projects that have nothing left, jobs over two sites and jobs of nobody's account could not start. A job whose
 partition names no site may run at any. Nodes are not looked at, only the GPUs of a site, as the rule does.
-The cost is bounded: at most STATES states are looked at; where there are more, the stretches are cut into hours of which
-every k-th is looked at (`seen_ppm` of the time in question): then the figure is a lower bound.
+Up to STATES states are put to the rule itself; more of them to the same rule, compiled (`fill_kernel`). None is left out.
 Source: the definitions page, "avoidable idle".
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from collections.abc import Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from schmelz.metering.attribute import UNKNOWN
 from schmelz.metering.fairness import stretches
 from schmelz.metering.flows import flows
+from schmelz.metering.levels import beyond
+from schmelz.metering.places import UNKNOWN
 from schmelz.metering.segments import segments, waits
 from schmelz.metering.supply import Outage
 from schmelz.policy.schema import System
 from schmelz.rules.queue import Running, State, Waiting, next_starts
 from schmelz.rules.shares import dead_band
-from schmelz.units import HOUR, PPM, Period
+from schmelz.units import Period
 
-STATES = 2_000
+STATES = 20_000  # what the plain rule does in a few seconds, and compiling takes
 NEEDED = ("job", "submit", "part", "pool", "project", "site", "nodes", "gpus", "held_gpus", "eligible", "start")
 Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Avoidable:
-    """GPU-seconds that were idle and need not have been, and how much of the time in question was looked at."""
-
-    gpu_s: int
-    seen_ppm: int
 
 
 def avoidable(
@@ -51,24 +41,28 @@ def avoidable(
     window_s: int,
     spent: frozenset[str] = frozenset(),
     carry: Mapping[str, int] | None = None,
-) -> Avoidable:
-    """The avoidable idle of the span. `window_s`: the length of the whole window; `spent`: projects with nothing left."""
+) -> int:
+    """GPU-seconds of the span. `window_s`: the length of the whole window; `spent`: projects with nothing left."""
     runs = _touching(attributed, system.id, span)
     asking = _asking(system, runs, span, spent)
     frame = segments(system, zone, runs, outages, span, (asking["begin"], asking["stop"]))
     weights = {pool.id: pool.weight for pool in system.pools}
     frame = flows(frame, weights, dict(carry or {}))
-    chosen, seen = _chosen(_in_question(system, frame, span))
-    whole = system.gpus() * window_s
-    moments = pl.Series([row["t"] for row in chosen], dtype=pl.Int64)
+    states = _in_question(system, frame, span)
+    if states.is_empty():
+        return 0
+    moments, band = states["t"], dead_band(system.gpus() * window_s, system.sharing.dead_band_ppm)
     asking, running = _met(asking, moments), _met(_running(system, runs), moments)
-    replay = _Replay(system, asking, running, dead_band(whole, system.sharing.dead_band_ppm))
-    filled = [(row["piece"], row["dt"], replay.filled(row)) for row in chosen]
-    found = sum(
-        _beyond([(dt, gpus) for _, dt, gpus in piece], system.sharing.cycle)
-        for _, piece in groupby(filled, key=lambda one: one[0])
-    )
-    return Avoidable(found, seen)
+    pieces, seconds, cycle = states["piece"], states["dt"], system.sharing.cycle
+    if states.height > STATES:
+        from schmelz.metering import fill_kernel
+
+        matrices = _numbers(system, states, asking, running)
+        filled = fill_kernel.filled(*matrices, len(system.nodes), band, system.sharing.floor_percent)
+        return int(fill_kernel.beyond(pieces.to_numpy(), seconds.to_numpy(), filled, cycle))
+    replay = _Replay(system, asking, running, band)
+    gpus = [replay.filled(row) for row in states.iter_rows(named=True)]
+    return beyond(pieces.to_list(), seconds.to_list(), gpus, cycle)
 
 
 def _touching(attributed: pl.DataFrame, system_id: str, span: Period) -> pl.DataFrame:
@@ -111,14 +105,28 @@ def _in_question(system: System, frame: pl.DataFrame, span: Period) -> pl.DataFr
     return found.filter(pl.col("t") < pl.col("stop")).select(*shown, *(f"deficit:{pool.id}" for pool in system.pools))
 
 
-def _chosen(states: pl.DataFrame) -> tuple[list[dict[str, Any]], int]:
-    """The states that are looked at, and which part of the time they stand for."""
-    if states.height <= STATES:
-        return states.to_dicts(), PPM
-    hour = pl.col("t") // HOUR
-    cut = states.with_columns(piece=pl.struct("piece", hour.alias("hour")))
-    some = cut.filter(hour.rank("dense") % -(-states.height // STATES) == 0)
-    return some.to_dicts(), int(some["dt"].sum()) * PPM // int(states["dt"].sum())
+def _numbers(system: System, states: pl.DataFrame, asking: pl.DataFrame, running: pl.DataFrame) -> tuple[Any, Any, Any]:
+    """The same in numbers alone, as `fill_kernel.filled` takes them; pools in the order of their names."""
+    pools, sites = sorted(pool.id for pool in system.pools), list(system.nodes)
+    charged, longest = pl.col("gpus") + pl.col("held_gpus"), system.cluster.max_time
+    pool = _place("pool", pools)
+    shown = [pl.col(f"idle@{site}") for site in sites]
+    shown += [pl.col(f"deficit:{name}") // system.weight_sum for name in pools]
+    asks = ("begin", "stop", pool, charged, pl.col("limit_s").fill_null(longest), _place("site", sites).alias("only"))
+    runs = ("begin", "stop", pool, charged, _place("site", sites).alias("where"), "ends")
+    return (
+        _whole(states, "t", "capacity", *shown),
+        _whole(asking, *asks, pl.lit(0).alias("taken")),
+        _whole(running, *runs),
+    )
+
+
+def _place(column: str, names: Sequence[str]) -> pl.Expr:
+    return pl.col(column).cast(pl.String).replace_strict(names, list(range(len(names))), default=-1)
+
+
+def _whole(frame: pl.DataFrame, *columns: str | pl.Expr) -> Any:
+    return frame.select(columns).cast(pl.Int64).to_numpy(order="c", writable=True)
 
 
 class _Replay:
@@ -169,19 +177,3 @@ class _Replay:
         limit = self.system.cluster.max_time if row["limit_s"] is None else row["limit_s"]
         sites = tuple(self.system.nodes) if row["site"] == UNKNOWN else (row["site"],)
         return Waiting(str(number), row["pool"], row["gpus"] + row["held_gpus"], limit, sites)
-
-
-def _beyond(steps: Sequence[tuple[int, int]], cycle: int) -> int:
-    """GPU-seconds beyond the first cycle: level by level, each stretch in which n stays at or above the level."""
-    levels = sorted({gpus for _, gpus in steps if gpus > 0})
-    return sum(
-        (level - below) * max(0, length - cycle)
-        for below, level in zip([0, *levels], levels, strict=False)
-        for length in _lengths(steps, level)
-    )
-
-
-def _lengths(steps: Sequence[tuple[int, int]], level: int) -> Iterator[int]:
-    for over, group in groupby(steps, key=lambda step: step[1] >= level):
-        if over:
-            yield sum(seconds for seconds, _ in group)

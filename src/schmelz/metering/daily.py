@@ -63,7 +63,9 @@ def sums(frame: pl.DataFrame) -> list[dict[str, Any]]:
     rates = [name for name in frame.columns if name not in ("t", "dt", "day") and not name.startswith(scaled)]
     done = [name for name in frame.columns if name.startswith(scaled)]
     totals = [*((pl.col(name) * pl.col("dt")).sum() for name in rates), *(pl.col(name).sum() for name in done)]
-    return frame.group_by("day").agg(pl.col("dt").sum().alias("seconds"), *totals).sort("day").to_dicts()
+    in_order = frame.with_columns(pl.col("day").set_sorted())  # segments come in the order of time
+    found = in_order.group_by("day", maintain_order=True).agg(pl.col("dt").sum().alias("seconds"), *totals)
+    return found.to_dicts()
 
 
 def days(system: System, where: Sequence[str], rows: Sequence[dict[str, Any]]) -> Iterator[DaySplit]:

@@ -1,17 +1,16 @@
 """Commercial use of a pool's share, against its ceiling: a part of the share's access time of the calendar year.
 
 The access time of the year on that system is what was delivered so far and what is still to come (`coming`). *used* is
-the use of the pool's commercial projects in the year, held GPUs included; *committed* is all that they may still use of
-their grants within the year, so that jobs that run or wait are in it. gauge = used + committed; the alarms stand at 80,
-90 and 100 % of the ceiling: 16, 18 and 20 % of the share where the ceiling is 20 %.
+the use of the year, held GPUs included, of the pool's projects on the days on which they counted as commercial;
+*committed* is all that they may still use of their grants within the year, so that jobs that run or wait are in it.
+gauge = used + committed; the alarms stand at 80, 90 and 100 % of the ceiling: 16, 18 and 20 % of the share where the
+ceiling is 20 %.
 Source: the definitions page, "commercial"; Reg. (EU) 2021/1173, Art. 18.
 """
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import polars as pl
 
 from schmelz.metering.claims import Claim
 from schmelz.policy.schema import Pool, System
@@ -69,12 +68,3 @@ def gauge(
 def _alarm(percent: int, both: int, ceiling: int) -> str:
     reached = next((step for step in STEPS if both > 0 and both * 100 >= ceiling * step), None)
     return "none" if reached is None else f"{percent * reached / 100:g}"
-
-
-def used_by_pool(attributed: pl.DataFrame, projects: Iterable[str], period: Period) -> dict[str, int]:
-    """The use of these projects in the period, per pool, held GPUs included."""
-    stop = pl.min_horizontal(pl.col("start") + pl.col("elapsed"), period.end)
-    seconds = pl.max_horizontal(0, stop - pl.max_horizontal("start", period.start))
-    begun = pl.col("start").is_not_null() & pl.col("project").cast(pl.String).is_in(list(projects))
-    used = ((pl.col("gpus") + pl.col("held_gpus")) * seconds).sum()
-    return dict(attributed.filter(begun).group_by(pl.col("pool").cast(pl.String)).agg(used).sort("pool").iter_rows())

@@ -69,7 +69,10 @@ def latest(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     readings = [frame.select(list(RUN_SCHEMA)) for frame in frames if frame.height]
     if not readings:
         return pl.DataFrame(schema=RUN_SCHEMA)
-    every = pl.concat(readings, rechunk=False).sort(KEY, maintain_order=True)
+    every = pl.concat(readings, rechunk=True)
+    if _ascending(every):
+        return every
+    every = every.sort(KEY, maintain_order=True)
     same = pl.all_horizontal(pl.col(name) == pl.col(name).shift(-1) for name in KEY)
     if not every.select(same.any()).item():
         return every
@@ -77,3 +80,12 @@ def latest(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
         *KEY, "open", descending=[False] * 3 + [True], maintain_order=True
     )
     return ended_last.filter(~same.fill_null(False)).drop("open")
+
+
+def _ascending(runs: pl.DataFrame) -> bool:
+    """Whether the runs are of one cluster and each key comes after the one before: the order of most texts."""
+    cluster = runs["cluster"].to_physical()
+    (before, after), (sent, then) = (
+        (runs[key].slice(0, len(cluster) - 1), runs[key].slice(1)) for key in ("job", "submit")
+    )
+    return bool((cluster == cluster[0]).all() and ((after > before) | ((after == before) & (then > sent))).all())

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from schmelz.metering.attribute import OVERHEAD, UNKNOWN
+from schmelz.metering.attribute import OVERHEAD
+from schmelz.metering.places import UNKNOWN
 from schmelz.metering.supply import KINDS, Outage, Supply, away, away_lines, planned
 from schmelz.policy.schema import System
 from schmelz.units import Period, days

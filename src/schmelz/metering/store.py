@@ -9,7 +9,7 @@ which records arrive do not matter beyond "the later reading of a key wins".
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from time import time
 
 import polars as pl
 
+from schmelz.metering.ahead import in_order
 from schmelz.metering.runs import KEY, RUN_SCHEMA, RecordError, is_open, latest
 
 KEPT_SECONDS = 3600
@@ -75,21 +76,31 @@ class Batches:
         self._rows = 0
 
 
-def merge(directory: Path, manifest: Mapping[str, str], runs: pl.DataFrame | Batches) -> Merge:
-    """Put `runs` over what the manifest names. Nothing counts until the caller keeps the new manifest."""
+def merge(
+    directory: Path,
+    manifest: Mapping[str, str],
+    runs: pl.DataFrame | Batches,
+    written: Callable[[str, pl.DataFrame], object] = lambda file, runs: None,
+) -> Merge:
+    """Put `runs` over what the manifest names. Nothing counts until the caller keeps the new manifest.
+
+    `written` is told each new file, and what is in it.
+    """
     batches = Batches(directory, runs) if isinstance(runs, pl.DataFrame) else runs
-    result, added, replaced, every = dict(manifest), 0, 0, 0
-    for month in batches.months():
+
+    def one(month: str) -> tuple[str, str | None, int, int, int]:
         news, before = batches.take(month), load(directory, manifest, [month])
-        every += news.height
-        news = _still_forgotten(news, before)
-        if news.equals(before):
-            continue
-        after = latest([before, news])
-        if not after.equals(before):
-            result[month] = _write(directory, month, after)
-        added += after.height - before.height
-        replaced += _replaced(before, after)
+        every, news = news.height, _still_forgotten(news, before)
+        after = before if news.equals(before) else latest([before, news])
+        if after.equals(before):
+            return month, None, 0, 0, every
+        file = _write(directory, month, after)
+        written(file, after)
+        return month, file, after.height - before.height, _replaced(before, after), every
+
+    months = list(in_order(one, batches.months()))
+    added, replaced, every = (sum(month[at] for month in months) for at in (2, 3, 4))  # type: ignore[misc]
+    result = dict(manifest) | {month: file for month, file, *_ in months if file}
     return Merge(dict(sorted(result.items())), added, replaced, every - added - replaced)
 
 
@@ -158,9 +169,11 @@ def sweep(directory: Path, manifest: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _by_month(runs: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
-    month = pl.from_epoch("submit", time_unit="s").dt.strftime("%Y-%m").alias("month")
-    parts = runs.with_columns(month).partition_by("month", as_dict=True, include_key=False)
-    return sorted(((str(key[0]), part) for key, part in parts.items()), key=lambda pair: pair[0])
+    day = pl.from_epoch("submit", time_unit="s")
+    parts = runs.with_columns((day.dt.year() * 12 + day.dt.month() - 1).alias("month")).partition_by(
+        "month", as_dict=True, include_key=False
+    )
+    return [(f"{key[0] // 12:04}-{key[0] % 12 + 1:02}", part) for key, part in sorted(parts.items())]
 
 
 def _read(path: Path, month: str) -> pl.DataFrame:
@@ -188,7 +201,7 @@ def put(path: Path, frame: pl.DataFrame) -> None:
 
 def _parquet(frame: pl.DataFrame) -> memoryview:
     buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd", compression_level=1, statistics=False)
+    frame.write_parquet(buffer, compression="lz4", statistics=False)
     return buffer.getbuffer()
 
 

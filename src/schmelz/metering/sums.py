@@ -8,14 +8,16 @@ years. Whose account it was is asked later, because projects come and go. Intege
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import polars as pl
 
 from schmelz.metering import store
-from schmelz.metering.attribute import Places, places, with_places
+from schmelz.metering.attribute import with_places
 from schmelz.metering.pieces import pieces
+from schmelz.metering.places import Places, places
+from schmelz.metering.usage import grouped
 from schmelz.policy.schema import Factory
 
 FORMAT = 1
@@ -41,20 +43,33 @@ def sums(runs: pl.DataFrame, factory: Factory, index: Mapping[str, Places] | Non
 
 def added(frame: pl.DataFrame) -> pl.DataFrame:
     """Rows with the same keys as one row, sorted."""
-    return frame.group_by(KEYS).agg(pl.col(FIGURES).sum()).select(list(SUM_SCHEMA)).sort(KEYS)
+    return grouped(frame, KEYS, [pl.col(FIGURES).sum()]).select(list(SUM_SCHEMA))
 
 
 def load(directory: Path, manifest: Mapping[str, str], factory: Factory) -> pl.DataFrame:
     """The sums of all runs that the manifest names; a day appears once for each month in which its jobs were sent."""
-    rules, index, frames = _rules(factory), places(factory), [pl.DataFrame(schema=SUM_SCHEMA)]
+    keep, frames = keeper(directory, factory), [pl.DataFrame(schema=SUM_SCHEMA)]
+    rules = _rules(factory)
     for month, file in sorted(manifest.items()):
-        path = directory / "sums" / f"{Path(file).stem}-{rules}.parquet"
-        found = _kept(path)
-        if found is None:
-            found = sums(store.load(directory, manifest, [month]), factory, index)
-            store.put(path, found)
-        frames.append(found)
+        found = _kept(_path(directory, file, rules))
+        frames.append(keep(file, store.load(directory, manifest, [month])) if found is None else found)
     return pl.concat(frames)
+
+
+def keeper(directory: Path, factory: Factory) -> Callable[[str, pl.DataFrame], pl.DataFrame]:
+    """Who makes and keeps the sums of a file and the runs in it."""
+    rules, index = _rules(factory), places(factory)
+
+    def keep(file: str, runs: pl.DataFrame) -> pl.DataFrame:
+        found = sums(runs, factory, index)
+        store.put(_path(directory, file, rules), found)
+        return found
+
+    return keep
+
+
+def _path(directory: Path, file: str, rules: str) -> Path:
+    return directory / "sums" / f"{Path(file).stem}-{rules}.parquet"
 
 
 def _kept(path: Path) -> pl.DataFrame | None:
@@ -67,7 +82,7 @@ def _kept(path: Path) -> pl.DataFrame | None:
 def sweep(directory: Path, manifest: Mapping[str, str], factory: Factory) -> None:
     """Remove sums that are of other runs or of other rules; they can be made again."""
     rules = _rules(factory)
-    named = {f"{Path(file).stem}-{rules}.parquet" for file in manifest.values()}
+    named = {_path(directory, file, rules).name for file in manifest.values()}
     for path in (directory / "sums").glob("*"):
         if path.name not in named:
             path.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from schmelz.metering.attribute import Places
+from schmelz.metering.places import Places
 from schmelz.policy.fields import node_matches
 from schmelz.policy.schema import System
 from schmelz.units import Period

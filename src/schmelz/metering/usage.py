@@ -22,6 +22,7 @@ CALENDAR: Mapping[str, pl.Expr] = {
 }
 ATTRIBUTES = ("country", "mode", "category", "field", "sme", "commercial", "organisation")
 KEYS = ("pool", "project", "site", "day", "system", *ATTRIBUTES, *CALENDAR)
+LARGEST = 2**62
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,35 @@ def usage(
     chosen = chosen.with_columns(CALENDAR[key].alias(key) for key in by if key in CALENDAR)
     sums = [pl.col("gpu_s").sum(), pl.col("started").sum().alias("runs")]
     sums += [pl.col("held_gpu_s").sum()] if held else []
-    return chosen.group_by(by).agg(sums).sort(by) if by else chosen.select(sums)
+    return grouped(chosen, by, sums) if by else chosen.select(sums)
+
+
+def grouped(frame: pl.DataFrame, by: Sequence[str], sums: Sequence[pl.Expr]) -> pl.DataFrame:
+    """One row for each combination of the keys, in their order. Keys are packed into one number: those group and sort fast."""
+    packed, room = pl.Series([0]).new_from_index(0, frame.height), 1
+    for key in by:
+        ranks, width = ranked(frame[key])
+        if (room := room * width) > LARGEST:  # what was packed so far is numbered anew, in the same order
+            packed = packed.rank("dense").cast(pl.Int64) - 1
+            room = frame.height * width
+        packed = packed * width + ranks
+    rows = frame.lazy().with_columns(packed.alias("packed")).group_by("packed")
+    return rows.agg(pl.col(by).first(), *sums).sort("packed").drop("packed").collect()
+
+
+def ranked(values: pl.Series) -> tuple[pl.Series, int]:
+    """A number for every value, in the order of the values, and above all numbers; missing ones are 0."""
+    if values.dtype in (pl.Date, pl.Int64):
+        days = values.to_physical().cast(pl.Int64)
+        least, most = days.min(), days.max()
+        assert isinstance(least, int | None) and isinstance(most, int | None)
+        return (days - (least or 0) + 1).fill_null(0), (most or 0) - (least or 0) + 2
+    texts = values.cast(pl.String).cast(pl.Categorical) if values.dtype != pl.Categorical else values
+    numbers, distinct = texts.to_physical(), texts.drop_nulls().unique().sort()
+    places = distinct.to_physical()
+    rank = pl.Series([0]).new_from_index(0, int(places.max() or 0) + 1)  # type: ignore[arg-type]
+    rank = rank.scatter(places, pl.int_range(1, len(distinct) + 1, eager=True))
+    return rank.gather(numbers).fill_null(0), len(distinct) + 1
 
 
 def described(pieces: pl.DataFrame, attributes: Iterable[Attributes]) -> pl.DataFrame:

@@ -39,11 +39,12 @@ def values(columns: Sequence[str]) -> Iterator[pl.Expr]:
         yield (instant(text) if name in columns else pl.lit(None, pl.Int64)).alias(name.lower())
     for name, column in TEXTS.items():
         yield (pl.col(name) if name in columns else pl.lit("")).alias(column)
-    yield (pl.col("Cluster") if "Cluster" in columns else pl.lit("")).alias("cluster")
+    yield (pl.col("Cluster") if "Cluster" in columns else pl.lit("", pl.Categorical())).alias("cluster")
     yield from _numbers(columns)
-    yield pl.col("State").map_batches(_first_word, return_dtype=pl.String()).alias("state")
-    nodes = pl.col("NodeList") if "NodeList" in columns else pl.lit("")
-    yield pl.when(nodes.is_in(NO_NODES)).then(pl.lit("")).otherwise(nodes).alias("nodes")
+    yield distinct(pl.col("State"), _first_word, pl.Categorical()).alias("state")
+    nodes, nowhere = pl.col("NodeList").cast(pl.Categorical), pl.lit("", pl.Categorical())
+    unknown = nodes.is_in(pl.lit(pl.Series(NO_NODES, dtype=pl.Categorical)).implode())
+    yield (pl.when(unknown).then(nowhere).otherwise(nodes) if "NodeList" in columns else nowhere).alias("nodes")
 
 
 def _numbers(columns: Sequence[str]) -> Iterator[pl.Expr]:
@@ -51,7 +52,7 @@ def _numbers(columns: Sequence[str]) -> Iterator[pl.Expr]:
     yield pl.col(elapsed).alias("Elapsed")
     yield (_integer(pl.col(elapsed)) if elapsed == "ElapsedRaw" else seconds(pl.col(elapsed))).alias("elapsed")
     yield pl.col("AllocTRES")
-    yield _each(_tres(columns), gpus_of, pl.Int64()).alias("gpus")
+    yield distinct(_tres(columns), _gpus, pl.Int64()).alias("gpus")
     nnodes = pl.col("NNodes") if "NNodes" in columns else pl.lit("")
     yield nnodes.alias("NNodes")
     yield pl.when(nnodes == "").then(0).otherwise(_integer(nnodes)).alias("nnodes")
@@ -98,16 +99,24 @@ def seconds(text: pl.Expr) -> pl.Expr:
 
 
 def _first_word(texts: pl.Series) -> pl.Series:
-    longer = texts.str.contains(" ", literal=True)
-    return texts.scatter(longer.arg_true(), texts.filter(longer).str.extract(r"^(\S*)")) if longer.any() else texts
+    return texts.str.extract(r"^(\S*)")
 
 
-def _each(text: pl.Expr, parse: Callable[[str], int | None], dtype: pl.DataType) -> pl.Expr:
-    """`parse` of every text, called once for each distinct one."""
+def _gpus(texts: pl.Series) -> pl.Series:
+    return pl.Series([gpus_of(text) for text in texts.to_list()], dtype=pl.Int64)
+
+
+def distinct(text: pl.Expr, parse: Callable[[pl.Series], pl.Series], dtype: pl.DataType) -> pl.Expr:
+    """`parse` of every text; it is given each distinct one once."""
 
     def parsed(texts: pl.Series) -> pl.Series:
-        distinct = texts.unique().to_list()
-        return texts.replace_strict(distinct, [parse(one) for one in distinct], default=None, return_dtype=dtype)
+        coded = texts.cast(
+            pl.Categorical(pl.Categories.random())
+        )  # of this column alone: none of it outlives the block
+        each = coded.drop_nulls().unique()
+        places = pl.int_range(len(each), dtype=pl.UInt32, eager=True)
+        where = pl.zeros(len(each), pl.UInt32, eager=True).scatter(each.to_physical(), places)  # codes begin at 0
+        return parse(each.cast(pl.String)).cast(dtype).gather(where.gather(coded.to_physical()))
 
     return text.map_batches(parsed, return_dtype=dtype)
 
@@ -141,9 +150,10 @@ def runs(read: pl.DataFrame, system: str, cluster: str) -> pl.DataFrame:
     held = pl.when(pl.col("end").is_null()).then(pl.col("elapsed")).otherwise(pl.col("end") - pl.col("start"))
     # a job that goes before it ever had resources gets the time of its end as its start from Slurm
     never = (pl.col("AllocTRES") == "") & (pl.col("elapsed") == 0)
-    named = pl.when(pl.col("cluster") == "").then(pl.lit(cluster)).otherwise(pl.col("cluster"))
+    kind = pl.Categorical()
+    named = pl.when(pl.col("cluster") == "").then(pl.lit(cluster, kind)).otherwise(pl.col("cluster").cast(kind))
     return read.with_columns(
-        pl.lit(system).alias("system"),
+        pl.lit(system, kind).alias("system"),
         named.alias("cluster"),
         pl.when(pl.col("start").is_null() | never).then(0).otherwise(held).alias("held_s"),
         pl.when(never).then(None).otherwise(pl.col("start")).alias("start"),

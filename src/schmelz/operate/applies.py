@@ -6,7 +6,7 @@ Where a process was killed between an apply and its event, the duty `tell_missed
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -73,6 +73,42 @@ def tell_missed(system: System) -> int:
                 mark_applied(opened, person, entry.hash)
             note(person, system, "unknown", entry, digest(_file(book, entry)), (), entry.finished)
     return len(missed)
+
+
+def rewrite(change: Callable[[str], str]) -> dict[str, list[str]]:
+    """Change what stands in the journals, text by text; each changed entry with its digest before and after.
+
+    Raises Refused while something is applied. The new digests are for the chain, which has the old ones.
+    """
+    changed: dict[str, list[str]] = {}
+    for path in sorted(Path(settings.DATA).glob("cluster/*/journal/*.jsonl")):
+        lines = path.read_text("utf-8").splitlines(keepends=True)
+        new = "".join(_rewritten(line, change) for line in lines)
+        if new != "".join(lines):
+            with Journal(path.parent, now).lock():
+                before, aside = digest(path), path.with_name(f".{path.name}")
+                aside.write_text(new, "utf-8")
+                aside.replace(path)
+            changed[f"{path.parts[-3]}/{path.stem}"] = [before, digest(path)]
+    return changed
+
+
+def _rewritten(line: str, change: Callable[[str], str]) -> str:
+    """A line of JSON with all its texts changed, as it was where nothing changes; one that was cut off is no JSON."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return change(line)
+    new = _walked(said, change)
+    return line if new == said else json.dumps(new) + "\n"
+
+
+def _walked(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {change(key): _walked(inside, change) for key, inside in value.items()}
+    return [_walked(inside, change) for inside in value] if isinstance(value, list) else value
 
 
 def _file(book: Journal, entry: Entry) -> Path:

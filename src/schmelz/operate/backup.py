@@ -50,6 +50,8 @@ class Kept:
 
 def back_up(to: Path) -> Kept:
     """Write a backup to a new file, or into a directory under a name with the time. Raises BadInput."""
+    from schmelz.operate.forget_again import write_list
+
     path = to / f"schmelz-{iso(now()).replace('-', '').replace(':', '')}.tar" if to.is_dir() else to
     if path.exists():
         raise BadInput(f"{path}: exists; give a new file, or a directory")
@@ -59,6 +61,7 @@ def back_up(to: Path) -> Kept:
             written = aside / path.name
             manifest = _write(written, snapshot, sources)
             written.rename(path)
+            write_list(path.parent)
             _sync(path.parent)
     except OSError as error:
         raise BadInput(f"{path}: cannot be written ({error.strerror}); give a place with room") from None

@@ -31,7 +31,7 @@ from schmelz.portal.people.queries import general_relations, holders, roles
 from schmelz.portal.policy import factory
 from schmelz.portal.projects.models import Project
 from schmelz.portal.projects.queries import visible_to
-from schmelz.portal.usage.models import Reading
+from schmelz.portal.usage.models import Quarantined, Reading
 from schmelz.portal.usage.queries import manifest, records_directory
 from schmelz.proof import closing as proof
 from schmelz.proof.closing import CORRECTIONS, of_month, period, touches, use
@@ -52,6 +52,8 @@ def close(month: str, person: Person) -> Closing:
     previous = check_order(month, _closed())
     _check_over(month, span)
     _check_read(policy, span)
+    for row in closings():
+        _check_unchanged(row)
     frozen = of_month(gather(_runs(span)), month)
     aside = _aside(month)
     try:
@@ -85,6 +87,11 @@ def _check_read(policy: Factory, span: Period) -> None:
         if newest.get(system.id, 0) < span.end and system.state != "retired":
             last = f"; the last reading was at {iso(newest[system.id])}" if system.id in newest else ""
             raise Refused(f"the records of {system.title} do not reach to {iso(span.end)}{last}.", "Read them first.")
+
+
+def _check_unchanged(row: Closing) -> None:
+    if faults := list(proof.changed(closed(row), closed_directory() / row.month)):
+        raise Refused(f"closed/{row.month}/{faults[0]}.", "Restore the frozen files from the backup.")
 
 
 def _runs(span: Period) -> pl.DataFrame:
@@ -126,6 +133,11 @@ def open_runs(row: Closing) -> int:
     return frozen.runs.filter(is_open() & (pl.col("start") + pl.col("elapsed") < frozen.as_of)).height
 
 
+def quarantined() -> int:
+    """How many lines could not be read, so that they are in no month."""
+    return Quarantined.objects.count()
+
+
 # -- countersigning
 
 
@@ -137,8 +149,7 @@ def countersign(month: str, person: Person, held: str | None = None) -> Counters
     role = _turn(row, person)
     if held is not None and held != row.head:
         raise Refused(f"the head of {month} is {row.head}, not {held}.", "Find out who gave you another one.")
-    if faults := list(proof.changed(closed(row), closed_directory() / month)):
-        raise Refused(f"closed/{month}/{faults[0]}.", "Restore the frozen files from the backup.")
+    _check_unchanged(row)
     return ledger.keep_countersignature(row, role, person)
 
 

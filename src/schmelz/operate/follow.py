@@ -5,6 +5,8 @@
 again. Every apply that touched the cluster is in the ledger, failed ones too, with its entry in the journal.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -78,9 +80,18 @@ def plan_of(system: System, errand: Errand) -> Plan:
     return make(errand.asked, machine.observe(), keep=errand.keep, jobs=machine.jobs)
 
 
+def _plan_meanwhile(system: System, undo: bool) -> Plan:
+    """The same, with the errand looked up while the cluster answers."""
+    machine = backend(system)
+    with ThreadPoolExecutor(1) as aside:
+        look = aside.submit(copy_context().run, machine.observe)
+        found = errand(system, undo=undo)
+        return make(found.asked, look.result(), keep=found.keep, jobs=machine.jobs)
+
+
 def current_plan(system: System, *, undo: bool = False) -> Plan:
     """What would change on the cluster if the plan (or the undo) were applied now."""
-    return plan_of(system, errand(system, undo=undo))
+    return _plan_meanwhile(system, undo)
 
 
 def apply_plan(
@@ -100,20 +111,19 @@ def carry_out(
     person: Person, system: System, errand: Errand, *, expected_hash: str | None, allow_remove: int
 ) -> Applied:
     """Run the errand through hash, brake, second operator and journal, and tell the ledger how it ended."""
-    book, exact = journal(system), _exact(system, errand, expected_hash)
+    book = journal(system)
     last = next(iter(book.entries()), None)
     unfinished = [entry.id for entry in book.unfinished()]
-    seconds = [handle for handle in approvers(exact) if handle != person.handle]
     try:
         done = apply(
             backend(system),
             errand.asked,
-            expected_hash=exact,
+            expected_hash=expected_hash,
             allow_remove=allow_remove,
             journal=book,
             who=person.handle,
             alone=system.cluster.removals_alone,
-            approved=seconds,
+            approved=approvers,
             keep=errand.keep,
         )
     except (ClusterError, Refused, BadInput):
@@ -123,13 +133,6 @@ def carry_out(
         mark_applied([account.name for account in errand.asked.accounts if account.open], person, done.hash)
         if done.journal:
             entry = next(entry for entry in book.entries() if entry.id == done.journal)
+            seconds = [handle for handle in approvers(done.hash) if handle != person.handle]
             note(person, system, errand.what, entry, done.digest, seconds, unfinished)
     return done
-
-
-def _exact(system: System, errand: Errand, expected: str | None) -> str:
-    """The whole hash that is applied: approvals are for one plan, so none is applied that was not looked up."""
-    if expected is not None and len(expected) == WHOLE_HASH:
-        return expected
-    found = plan_of(system, errand).hash
-    return found if expected is None or found.startswith(expected) else expected

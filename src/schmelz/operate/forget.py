@@ -4,12 +4,16 @@ It waits while something hangs on the person: a project that they lead, an appli
 under something that is not decided. What stays, and where the name stays: see `LEFT`.
 """
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.db import transaction
 
 from schmelz.faults import BadInput, Refused
+from schmelz.metering.store import FORGOTTEN
+from schmelz.operate.applies import rewrite
+from schmelz.operate.redact import names_of, redact, unsealed
 from schmelz.policy.schema import Factory
 from schmelz.portal.calls.models import Application, Signature
 from schmelz.portal.calls.states import WAITING
@@ -27,19 +31,22 @@ from schmelz.rules.award import check_reason
 from schmelz.rules.permissions import Permission, require
 
 LEFT = (
-    "reasons that people wrote, if they name the person: they are part of the chain",
-    "the journals of applies, whose digests are in the chain, and the cluster's own accounting: Unix names",
-    "backups and exports made before",
+    "the cluster's own accounting: the Unix name",
+    "exports made before; backups made before, until they are thrown away (a restore forgets again)",
 )
 
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What was done: the neutral handle, the months of job records that were written anew, the projects left."""
+    """What was done: the neutral handle, the months of job records that were written anew, the projects left, how many
+    texts and journals lost the name, and the older events whose reasons still have it."""
 
     handle: str
     months: tuple[str, ...]
     projects: tuple[str, ...]
+    texts: int
+    journals: int
+    events: tuple[int, ...]
 
 
 @transaction.atomic
@@ -55,13 +62,22 @@ def forget(factory: Factory, person: Person, actor: Person, because: str) -> For
     _check_unnamed(person, reason)
     if open_ends := list(_open_ends(person)):
         raise Refused(f"{person.name} cannot be forgotten yet: {'; '.join(open_ends)}.", "End these first.")
-    projects = _leave_projects(person, actor)
-    unix_name = person.unix_name
-    record("person.forgotten", f"person:{person.pk}", actor, reason)
+    return erase_everywhere(person, actor, reason)
+
+
+def erase_everywhere(person: Person, actor: Person | None, reason: str) -> Forgotten:
+    """Take away all that names the person, inside the caller's transaction: rows, typed texts, journals, job records."""
+    projects, names, unix_name = _leave_projects(person, actor), names_of(person), person.unix_name
+    old = tuple(unsealed(names))
+    stranger = f"{FORGOTTEN}{secrets.token_hex(6)}"
+    journals = rewrite(lambda text: names.out_of(names.words_out_of(text, stranger)))
+    record("person.forgotten", f"person:{person.pk}", actor, reason, journals=journals)
     erase(person)
+    texts = redact(names)
     if unix_name:
         Choice.objects.filter(kind="member", name__endswith=f"/{unix_name}").delete()
-    return Forgotten(person.handle, tuple(forget_user(unix_name)) if unix_name else (), projects)
+    months = tuple(forget_user(unix_name, stranger)) if unix_name else ()
+    return Forgotten(person.handle, months, projects, texts, len(journals), old)
 
 
 def _check_unnamed(person: Person, reason: str) -> None:
@@ -86,7 +102,7 @@ def _open_ends(person: Person) -> Iterator[str]:
     yield from (f"signed mandate {code}, which is not in force" for code in codes)
 
 
-def _leave_projects(person: Person, actor: Person) -> tuple[str, ...]:
+def _leave_projects(person: Person, actor: Person | None) -> tuple[str, ...]:
     """The person is no member of anything any more; of what they led, they stay the nameless leader."""
     found = Membership.objects.filter(person=person, leads=False).select_related("project")
     codes = tuple(membership.project.code for membership in found)

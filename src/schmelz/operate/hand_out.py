@@ -17,6 +17,7 @@ from schmelz.portal.ledger.models import Event
 from schmelz.portal.ledger.queries import closed, closings
 from schmelz.portal.people.models import Person
 from schmelz.portal.policy import factory
+from schmelz.portal.projects.attributes import rows as attributes
 from schmelz.portal.projects.models import Project
 from schmelz.portal.usage.queries import outages, runs
 from schmelz.proof.facts import PROJECT_COLUMNS, Facts
@@ -34,6 +35,7 @@ def gather(some: pl.DataFrame | None = None) -> Facts:
         as_of=now(),
         closings=tuple(map(closed, closings())),
         closed=closed_directory(),
+        attributes=attributes(),
     )
 
 
@@ -43,9 +45,7 @@ def closed_directory() -> Path:
 
 
 def _projects() -> pl.DataFrame:
-    rows = Project.objects.values_list(
-        "code", "system", "pool", "grant_gpu_s", "start", "end", "mode", "category", "country", "commercial"
-    )
+    rows = Project.objects.values_list("code", "system", "pool", "grant_gpu_s", "start", "end")
     return pl.DataFrame(list(rows), schema=PROJECT_COLUMNS, orient="row")
 
 

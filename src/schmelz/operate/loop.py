@@ -20,10 +20,12 @@ from django.db import close_old_connections
 from schmelz.cluster.model import Steering
 from schmelz.faults import BadInput
 from schmelz.operate import cluster, drift, meter, notify
+from schmelz.operate.reconcile import reconcile
 from schmelz.operate.steer import Steerer
 from schmelz.policy.schema import System
 from schmelz.portal.policy import version
 from schmelz.portal.usage import actions as records
+from schmelz.units import DAY
 
 log = logging.getLogger("schmelz.duties")
 STEERING_SECONDS = 15
@@ -74,6 +76,8 @@ def duties() -> list[Duty]:
             found.append(Duty(f"schedule {system.id}", 0.5, Steer(system)))
         if system.cluster.backend == "slurm" and system.steering:
             found.append(Duty(f"steer {system.id}", system.steering.step, Steerer(system).step))
+        if system.cluster.backend == "slurm":
+            found.append(Duty(f"second path {system.id}", DAY, partial(reconcile, system)))
         every = 2 if system.cluster.backend == "local" else 30
         found.append(Duty(f"meter {system.id}", every, partial(meter.read_cluster, system)))
         found.append(Duty(f"drift {system.id}", DRIFT_SECONDS, partial(drift.look, system)))

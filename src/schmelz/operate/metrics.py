@@ -10,12 +10,15 @@ from typing import NamedTuple
 from django.db.models import Count, Max, Min, Q
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Gauge, generate_latest
 
+from schmelz.operate.reconcile import Compared, compared
 from schmelz.portal.clock import now
 from schmelz.portal.clusters.models import Comparison, Mandate, Move
 from schmelz.portal.clusters.states import MandateState
-from schmelz.portal.ledger.models import Event
+from schmelz.portal.ledger.models import Closing, Event
 from schmelz.portal.people.models import Letter
+from schmelz.portal.policy import factory
 from schmelz.portal.usage.models import Quarantined, Reading
+from schmelz.proof.closing import period
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 ENDS = {"plan.applied": "applied", "plan.failed": "failed"}
@@ -56,6 +59,23 @@ def _readings() -> Values:
     return [((system,), now() - at) for system, at in rows]
 
 
+def _compared() -> list[tuple[str, Compared]]:
+    return [(system.id, found) for system in factory().systems if (found := compared(system))]
+
+
+def _second_path() -> Values:
+    return [((system,), found.gpu_s) for system, found in _compared()]
+
+
+def _second_path_age() -> Values:
+    return [((system,), now() - found.at) for system, found in _compared()]
+
+
+def _closed() -> Values:
+    zone, last = factory().zone, Closing.objects.last()
+    return [] if last is None else [((last.month,), max(0, now() - period(last.month, zone).end))]
+
+
 def _quarantined() -> Values:
     return [((), Quarantined.objects.count())]
 
@@ -92,6 +112,9 @@ FIGURES = (
     Figure("schmelz_drift_age_seconds", "Since the last look for drift.", ("system",), _comparisons),
     Figure("schmelz_reading_age_seconds", "Since job records last brought news.", ("system",), _readings),
     Figure("schmelz_quarantined_lines", "Lines of job records that could not be read.", (), _quarantined),
+    Figure("schmelz_unexplained_gpu_seconds", "Of our sums against Slurm's own.", ("system",), _second_path),
+    Figure("schmelz_reconcile_age_seconds", "Since our sums were held against Slurm's.", ("system",), _second_path_age),
+    Figure("schmelz_closing_age_seconds", "Since the end of the last closed month.", ("month",), _closed),
     Figure("schmelz_letters_waiting", "Letters in the outbox.", (), _letters),
     Figure("schmelz_letter_age_seconds", "How long the oldest letter has waited.", (), _oldest_letter),
     Figure("schmelz_apply_age_seconds", "Since the last apply, by how it ended.", ("system", "state"), _applies),

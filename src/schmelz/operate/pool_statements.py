@@ -16,7 +16,7 @@ from schmelz.policy.schema import Factory, Pool, System
 from schmelz.portal.clock import now
 from schmelz.portal.ledger.queries import closings
 from schmelz.portal.policy import factory
-from schmelz.portal.projects.figures import split, usage
+from schmelz.portal.projects.figures import commercial_use, split, usage
 from schmelz.portal.projects.outlook import gauges
 
 POOL_LINES = (
@@ -140,12 +140,7 @@ def _commercial(system: System, pool: Pool, found: Split, lasts: bool) -> Iterat
     if percent is None or not found.days:
         return
     last = found.days[-1].day
-    frame = usage(["system", "pool", "commercial"], last.replace(month=1, day=1), last, held=True)
-    used = sum(
-        row["gpu_s"] + row["held_gpu_s"]
-        for row in frame.to_dicts()
-        if (row["system"], row["pool"], row["commercial"]) == (system.id, pool.id, "yes")
-    )
+    used = commercial_use(system, pool.id, last.replace(month=1, day=1), last)
     year = split(system, str(last.year), found.period.end)
     share = year.delivered_gpu_s * pool.weight // system.weight_sum
     rows: list[tuple[Value, ...]] = [

@@ -29,7 +29,7 @@ from schmelz.portal.policy import factory
 from schmelz.portal.projects import figures
 from schmelz.portal.projects.attributes import on_day
 from schmelz.portal.projects.models import Project
-from schmelz.portal.projects.paces import pacing_of
+from schmelz.portal.projects.paces import gpus_of, pacing_of
 from schmelz.portal.projects.queries import by_code, grant_at, relations
 from schmelz.portal.usage.queries import read_until
 from schmelz.proof.closing import CORRECTIONS, read_totals
@@ -184,9 +184,7 @@ class _Sheet:
         project, kind = self.project, pacing_of(self.system, self.project)
         facts = (self.grant, project.start, project.end)
         by_pace = reachable(kind, *facts, self.as_of - 1, self.used, self.before, self.policy.zone)
-        sites = [site for site in project.sites.split(",") if site] or list(self.system.nodes)
-        gpus = sum(self.system.gpus(site) for site in sites)
-        return min(by_pace, gpus * max(0, project.end - max(self.as_of, project.start)))
+        return min(by_pace, gpus_of(self.system, project) * max(0, project.end - max(self.as_of, project.start)))
 
     def by_day(self) -> Table:
         so_far = (("since_start_gpu_s", "since the start"), ("even_gpu_s", "even plan"), ("allowed_gpu_s", "allowed"))

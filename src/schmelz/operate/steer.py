@@ -9,7 +9,7 @@ written down before it is made, so none is unknown. *Eligible* jobs wait for not
 import fcntl
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,7 +27,7 @@ from schmelz.portal.clusters.models import Mandate
 from schmelz.portal.projects.queries import pools
 from schmelz.portal.usage.models import Reading
 from schmelz.rules.queue import Running, State, Waiting
-from schmelz.rules.steering import Decision, Facts, Range, decide
+from schmelz.rules.steering import Decision, Facts, Owed, Range, decide, owed
 from schmelz.units import iso
 
 C = TypeVar("C", int, int | None)
@@ -56,7 +56,8 @@ class Step:
 
 
 class Steerer:
-    """The steering of one system. Between steps it remembers which jobs had room and were not placed, nothing else."""
+    """The steering of one system. Between steps it remembers which jobs had room and were not placed, and what pools miss
+    of their floors; nothing else."""
 
     def __init__(self, system: System, on: Backend | None = None) -> None:
         self.system = system
@@ -65,6 +66,7 @@ class Steerer:
             raise Refused(f"{system.title} schedules by the rule itself.", "Only a Slurm cluster is steered.")
         self._on = on
         self._roomy: frozenset[str] = frozenset()
+        self._owed = Owed()
 
     def step(self, *, dry: bool = False, rule: Steering | None = None) -> Step:
         """Look once, and make the move that is due unless `dry`. Raises ClusterError and leaves all as it is."""
@@ -82,7 +84,7 @@ class Steerer:
         if old := stale(self.system):
             return self._stopped("stale", old, mandate)
         machine = cluster.backend(self.system) if self._on is None else self._on
-        caps = _caps(self.system, machine.observe().qos)
+        caps = _caps(self.system, machine.caps())
         if len(caps) < len(self.system.pools):
             return self._stopped("apart", "the QOS of the pools are not on the cluster; apply the plan", mandate)
         facts = self._facts(machine, caps, cluster.steering(self.system) if rule is None else rule)
@@ -104,7 +106,7 @@ class Steerer:
     def _facts(self, machine: Backend, caps: Mapping[str, int | None], rule: Steering) -> Facts:
         rooms = machine.rooms()
         known = pools(self.system)
-        live = [job for job in machine.jobs() if job.state in ("PENDING", "RUNNING")]
+        live = machine.live()
         waiting = [job for job in live if job.state == "PENDING" and self._waits(job)]
         running = [job for job in live if job.state == "RUNNING"]
         tasks = tuple(self._waiting(waiting, rooms))
@@ -124,7 +126,9 @@ class Steerer:
             floor_percent=rule.floor_percent,
         )
         weights = {pool.id: pool.weight for pool in self.system.pools}
-        return Facts(state, weights, _used(running, self._own), _used(running, self._lent), caps, stuck)
+        facts = Facts(state, weights, _used(running, self._own), _used(running, self._lent), caps, stuck)
+        self._owed = owed(facts, self._owed)
+        return replace(facts, short=self._owed.short)
 
     @property
     def _own(self) -> dict[str, str]:
@@ -208,9 +212,8 @@ def _range(mandate: Mandate) -> Range:
     )
 
 
-def _caps(system: System, observed: Collection[Qos]) -> dict[str, int | None]:
+def _caps(system: System, there: Mapping[str, int | None]) -> dict[str, int | None]:
     """Pool -> present cap, of the pools whose QOS is there."""
-    there = {qos.name: qos.gpus for qos in observed}
     return {pool.id: there[own(pool.account)] for pool in system.pools if own(pool.account) in there}
 
 

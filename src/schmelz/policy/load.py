@@ -42,6 +42,20 @@ def load(path: Path) -> Factory:
     return parse(_read(path), str(path))
 
 
+def current(path: Path) -> tuple[Factory, str]:
+    """The same and its digest, read again only when the file has changed."""
+    key = path.absolute(), path.stat().st_mtime_ns if path.exists() else 0
+    if (kept := _current.get(key)) is None:
+        found = load(path)
+        kept = found, digest(found)
+        _current.clear()
+        _current[key] = kept
+    return kept
+
+
+_current: dict[tuple[Path, int], tuple[Factory, str]] = {}
+
+
 def parse(text: str, name: str) -> Factory:
     """The factory that a text describes; `name` is what faults call it."""
     return parse_as(Factory, text, name, faults_between_tables)

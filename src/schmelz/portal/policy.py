@@ -1,33 +1,21 @@
 """The factory that this portal serves, read once per process and again when its file changes."""
 
-from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
 
-from schmelz.policy.load import digest, load
+from schmelz.policy.load import current
 from schmelz.policy.schema import Factory, System
 
 
 def factory() -> Factory:
     """The current factory. Raises PolicyError with every fault of the file."""
-    return _current()[0]
+    return current(Path(settings.FACTORY))[0]
 
 
 def version() -> str:
     """The digest of the current factory: what answers that depend on it are kept under."""
-    return _current()[1]
-
-
-def _current() -> tuple[Factory, str]:
-    path = Path(settings.FACTORY)
-    return _load(path, path.stat().st_mtime_ns if path.exists() else 0)
-
-
-@lru_cache(maxsize=2)
-def _load(path: Path, _changed: int) -> tuple[Factory, str]:
-    found = load(path)
-    return found, digest(found)
+    return current(Path(settings.FACTORY))[1]
 
 
 def main_system() -> System:

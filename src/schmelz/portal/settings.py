@@ -9,6 +9,7 @@ SCHMELZ_HTTPS      1 when served behind HTTPS: cookies are then sent only over i
 SCHMELZ_METRICS_TOKEN   opens /metrics to a monitoring system that sends it
 """
 
+import logging.config
 import os
 import secrets
 import tempfile
@@ -150,11 +151,14 @@ CSRF_FAILURE_VIEW = "schmelz.web.views.faults.csrf"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 DEFAULT_FROM_EMAIL = "factory@localhost"
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"django": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
-}
+LOGGING_CONFIG = None  # Django's own set-up loads its error pages into every command, for letters that nobody gets
+logging.config.dictConfig(
+    {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["stderr"], "level": "INFO"},
+        "loggers": {"django": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    }
+)

@@ -1,16 +1,17 @@
 """Closing a month: its facts and figures are frozen, and one number, the *head*, stands for all of them.
 
-*Inputs* are the runs that touch the month, outages, projects and the policy, as files, and the last event before. *Totals*
-follow from them: use per pool, project, site and day; supply per site and day; the pools' day figures of the month's split;
-and the *corrections* of earlier months that are booked here. head = SHA-256 over the canonical JSON of the month, the digests
-of inputs and totals, and the head before. A frozen file is never edited: whatever the records say today about a closed
-month beyond what is frozen and booked is *pending*, so that for each of its days today = frozen + booked + pending.
+*Inputs* are the runs that touch the month, outages, projects, what these were, and the policy, as files, and the last
+event before. *Totals* follow from them: use per pool, project, site and day; access time by what each project was on that
+day; supply per site and day; the pools' day figures of the month's split; and the *corrections* of earlier months that are
+booked here. head = SHA-256 over the canonical JSON of the month, the digests of inputs and totals, and the head before.
+A frozen file is never edited: whatever the records say today about a closed month beyond what is frozen and booked is
+*pending*, so that for each of its days today = frozen + booked + pending.
 """
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,19 +21,23 @@ from schmelz.faults import Refused
 from schmelz.metering import split as splitting
 from schmelz.metering.pieces import pieces
 from schmelz.metering.runs import KEY
+from schmelz.metering.usage import Attributes
 from schmelz.proof.facts import INPUTS, Facts, file_digest, read_inputs, write_inputs
 from schmelz.proof.heads import Closing, check_month, following, head
-from schmelz.proof.recompute import attributed
+from schmelz.proof.recompute import ACCESS_KEYS, access, attributed
 from schmelz.units import Period, day_start
 
 EVENTS = "events"
-USAGE, SUPPLY, POOLS, CORRECTIONS = TOTALS = ("usage.csv", "supply.csv", "pools.csv", "corrections.csv")
+USAGE, ACCESS, SUPPLY, POOLS, CORRECTIONS = TOTALS = (
+    "usage.csv", "access.csv", "supply.csv", "pools.csv", "corrections.csv"
+)  # fmt: skip
 USED = ("gpu_s", "held_gpu_s", "runs")
 LINES = ("used", "held", "down", "maintenance", "drained", "reserved_idle", "idle", "excess")
 SHARES = ("entitlement", "used", "own", "borrowed", "returned", "lent")
 WHERE = {name: pl.String() for name in ("system", "pool", "project", "site")}
 SCHEMAS: dict[str, dict[str, pl.DataType]] = {
     USAGE: {**WHERE, "day": pl.Date(), **dict.fromkeys(USED, pl.Int64())},
+    ACCESS: {**{name: pl.String() for name in ACCESS_KEYS}, **dict.fromkeys(USED, pl.Int64())},
     SUPPLY: {
         "system": pl.String(),
         "site": pl.String(),
@@ -76,7 +81,21 @@ def of_month(facts: Facts, month: str) -> Facts:
         events=(),
         as_of=span.end,
         closings=(),
+        attributes=tuple(_known(facts.attributes, last_day(month))),
     )
+
+
+def last_day(month: str) -> date:
+    return date.fromisoformat(f"{following(month)}-01") - timedelta(days=1)
+
+
+def _known(rows: Iterable[Attributes], last: date) -> Iterator[Attributes]:
+    """The rows that say something about days up to the last one: what holds later is no fact of the month."""
+    projects: set[str] = set()
+    for row in rows:
+        if row.since <= last or row.project not in projects:
+            yield row
+        projects.add(row.project)
 
 
 def totals(frozen: Facts, month: str) -> dict[str, pl.DataFrame]:
@@ -95,7 +114,13 @@ def totals(frozen: Facts, month: str) -> dict[str, pl.DataFrame]:
         for system in frozen.factory.systems
         if system.gpus()
     ]
-    return {USAGE: days, SUPPLY: _frame(SUPPLY, _supply(splits)), POOLS: _frame(POOLS, _shares(splits))}
+    by_attribute = access(frozen).filter(pl.col("month") == month)
+    return {
+        USAGE: days,
+        ACCESS: by_attribute,
+        SUPPLY: _frame(SUPPLY, _supply(splits)),
+        POOLS: _frame(POOLS, _shares(splits)),
+    }
 
 
 def use(rows: pl.DataFrame) -> pl.DataFrame:

@@ -24,7 +24,7 @@ from schmelz.proof.facts import (
     write_inputs,
 )
 from schmelz.proof.heads import line
-from schmelz.proof.recompute import splits, use
+from schmelz.proof.recompute import access, splits, use
 
 
 def export(facts: Facts, directory: Path) -> str:
@@ -58,6 +58,7 @@ def _write(facts: Facts, to: Path) -> None:
     with (to / "events.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(canonical({**event, "hash": hashed}) + "\n" for event, hashed in facts.events)
     use(facts).write_csv(to / "usage.csv")
+    access(facts).write_csv(to / "access.csv")
     (to / "splits.json").write_text(json.dumps(splits(facts), indent=1) + "\n")
     names = [*FACTS, *CLAIMS, *_write_closings(facts, to)]
     manifest = {

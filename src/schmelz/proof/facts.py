@@ -1,29 +1,31 @@
 """What is handed to somebody who checks: facts as plain files, and the figures that were claimed of them.
 
-Facts: factory.json (the policy), projects.csv, runs.csv (users as pseudonyms per project), outages.csv, events.jsonl (the
-hash chain). Claims: usage.csv, splits.json; closings.jsonl, the frozen files of each closed month and corrections.csv,
-what is not yet booked. manifest.json names every file with its SHA-256 and the moment `as_of` that running jobs are
-counted to; the SHA-256 of the manifest is the *head* of the export, which an owner can keep.
+Facts: factory.json (the policy), projects.csv, attributes.csv (what each project counted as, from which day), runs.csv
+(users as pseudonyms per project), outages.csv, events.jsonl (the hash chain). Claims: usage.csv, access.csv, splits.json;
+closings.jsonl, the frozen files of each closed month and corrections.csv, what is not yet booked. manifest.json names every
+file with its SHA-256 and the moment `as_of` that running jobs are counted to; the SHA-256 of the manifest is the *head* of
+the export, which an owner can keep.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import polars as pl
 
 from schmelz.metering.runs import RUN_SCHEMA
 from schmelz.metering.supply import Outage
+from schmelz.metering.usage import ATTRIBUTES, Attributes
 from schmelz.policy.load import normalised
 from schmelz.policy.schema import Factory
 from schmelz.proof.heads import Closing
 
-FORMAT = 1
-INPUTS = ("factory.json", "projects.csv", "runs.csv", "outages.csv")
+FORMAT = 2
+INPUTS = ("factory.json", "projects.csv", "attributes.csv", "runs.csv", "outages.csv")
 FACTS = (*INPUTS, "events.jsonl")
-CLAIMS = ("usage.csv", "splits.json")
+CLAIMS = ("usage.csv", "access.csv", "splits.json")
 CLOSINGS, PENDING, CLOSED = "closings.jsonl", "corrections.csv", "closed"
 PROJECT_COLUMNS = {
     "project": pl.String,
@@ -32,10 +34,9 @@ PROJECT_COLUMNS = {
     "grant_gpu_s": pl.Int64,
     "start": pl.Int64,
     "end": pl.Int64,
-    "mode": pl.String,
-    "category": pl.String,
-    "country": pl.String,
-    "commercial": pl.Boolean,
+}
+ATTRIBUTE_COLUMNS = {"project": pl.String, "since": pl.Date} | {
+    name: pl.Boolean if name in ("sme", "commercial") else pl.String for name in ATTRIBUTES
 }
 OUTAGE_COLUMNS = {
     "system": pl.String,
@@ -63,19 +64,21 @@ class Facts:
     as_of: int
     closings: tuple[Closing, ...] = ()
     closed: Path = Path(CLOSED)
+    attributes: tuple[Attributes, ...] = ()
 
 
 def write_inputs(facts: Facts, to: Path) -> None:
-    """The four files that figures follow from."""
+    """The files that figures follow from."""
     policy = json.dumps(normalised(facts.factory), indent=1, ensure_ascii=False)
     (to / "factory.json").write_text(policy + "\n", "utf-8")
     facts.projects.write_csv(to / "projects.csv")
+    attribute_frame(facts.attributes).write_csv(to / "attributes.csv")
     facts.runs.write_csv(to / "runs.csv")
     outage_frame(facts.outages).write_csv(to / "outages.csv")
 
 
 def read_inputs(directory: Path, as_of: int) -> Facts:
-    """The facts in the four files, without events. Raises whatever is wrong with them."""
+    """The facts in these files, without events. Raises whatever is wrong with them."""
     runs = pl.read_csv(directory / "runs.csv", schema=RUN_SCHEMA)
     return Facts(
         factory=Factory.model_validate_json((directory / "factory.json").read_bytes()),
@@ -84,7 +87,17 @@ def read_inputs(directory: Path, as_of: int) -> Facts:
         outages=tuple(_outages(directory / "outages.csv")),
         events=(),
         as_of=as_of,
+        attributes=_attributes(directory / "attributes.csv"),
     )
+
+
+def attribute_frame(rows: Iterable[Attributes]) -> pl.DataFrame:
+    return pl.DataFrame([astuple(row) for row in rows], schema=ATTRIBUTE_COLUMNS, orient="row")
+
+
+def _attributes(path: Path) -> tuple[Attributes, ...]:
+    rows = pl.read_csv(path, schema=ATTRIBUTE_COLUMNS).with_columns(pl.col(pl.String).fill_null(""))
+    return tuple(Attributes(*row) for row in rows.iter_rows())
 
 
 def outage_frame(outages: Iterable[Outage]) -> pl.DataFrame:

@@ -4,6 +4,7 @@ The same functions as in daily work, given the facts alone; whoever has the file
 """
 
 from collections.abc import Iterator
+from datetime import date
 
 import polars as pl
 
@@ -12,12 +13,14 @@ from schmelz.metering.attribute import attribute
 from schmelz.metering.carry import carried
 from schmelz.metering.grants import left
 from schmelz.metering.pieces import pieces
-from schmelz.metering.usage import usage
+from schmelz.metering.usage import described, usage
 from schmelz.policy.schema import System
 from schmelz.proof.facts import Facts
 from schmelz.units import local_date
 
 KEYS = ("pool", "project", "site", "day")
+ACCESS_KEYS = ("month", "system", "pool", "country", "mode", "category", "field", "sme", "commercial")
+FIRST_YEAR = date(2000, 1, 1)  # no window is older
 
 
 def attributed(facts: Facts) -> pl.DataFrame:
@@ -28,6 +31,14 @@ def attributed(facts: Facts) -> pl.DataFrame:
 def use(facts: Facts) -> pl.DataFrame:
     """GPU-seconds and runs started per pool, project, site and day."""
     return usage(pieces(attributed(facts), facts.factory.zone), list(KEYS), None, None)
+
+
+def access(facts: Facts) -> pl.DataFrame:
+    """Access time per month, system and pool by what each project was on the day of the use; empty for what is none."""
+    days = described(pieces(attributed(facts), facts.factory.zone), facts.attributes)
+    days = days.with_columns(pl.col("day").dt.strftime("%Y-%m").alias("month"), pl.col("started").alias("runs"))
+    days = days.with_columns(pl.col(ACCESS_KEYS).cast(pl.String))
+    return days.group_by(ACCESS_KEYS).agg(pl.col("gpu_s", "held_gpu_s", "runs").sum()).sort(ACCESS_KEYS)
 
 
 def splits(facts: Facts) -> list[dict[str, object]]:
@@ -65,5 +76,6 @@ def _windows(facts: Facts, frame: pl.DataFrame) -> list[str]:
     last = local_date(facts.as_of, zone)
     start = frame["start"].min()
     first = local_date(start, zone) if isinstance(start, int) and start <= facts.as_of else last
+    first = max(first, FIRST_YEAR)
     months = range(first.year * 12 + first.month - 1, last.year * 12 + last.month)
     return [*(str(year) for year in range(first.year, last.year + 1)), *(f"{m // 12}-{m % 12 + 1:02d}" for m in months)]

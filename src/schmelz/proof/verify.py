@@ -1,8 +1,8 @@
 """Checking an export with nothing but its files: hashes, the chain of events, and every figure computed anew.
 
 Each *finding* is one line: which file, what differs. No finding means: the files are as the manifest says, the chain holds,
-projects are as they were awarded, no run stands there twice, the claimed figures follow from the facts, and closed months
-are as they were closed (`closings`).
+projects are and count as their events say, no run stands there twice, the claimed figures follow from the facts, and
+closed months are as they were closed (`closings`).
 """
 
 import json
@@ -16,18 +16,23 @@ import polars as pl
 from schmelz.faults import BadInput
 from schmelz.metering.runs import KEY
 from schmelz.proof import closings
+from schmelz.proof.awards import attributes, awards
 from schmelz.proof.chain import broken
 from schmelz.proof.differences import SHOWN, in_json, in_rows
-from schmelz.proof.facts import CLAIMS, CLOSED, CLOSINGS, FACTS, FORMAT, PENDING, Facts, file_digest, read_inputs
-from schmelz.proof.recompute import KEYS, splits, use
+from schmelz.proof.facts import CLAIMS, FACTS, FORMAT, Facts, file_digest, read_inputs
+from schmelz.proof.recompute import ACCESS_KEYS, KEYS, access, splits, use
+
+MANIFEST = "manifest.json"
 
 
 def verify(directory: Path, head: str | None = None) -> tuple[str, ...]:
-    """Every difference found, at most twenty per file; empty when all is well. Raises BadInput where nothing can be read.
+    """Every difference found, at most twenty per file; empty when all is well. Raises BadInput where there is no export.
 
     `head`: the one that somebody kept, of this export or of a closed month.
     """
     manifest = _manifest(directory)
+    if isinstance(manifest, str):
+        return (manifest,)
     found = [*_head(directory, head), *_files(directory, manifest)]
     if any(not (directory / name).is_file() for name in (*FACTS, *CLAIMS)):
         return tuple(found)
@@ -35,7 +40,7 @@ def verify(directory: Path, head: str | None = None) -> tuple[str, ...]:
         facts = _facts(directory, manifest)
     except Exception as error:  # whatever somebody wrote into these files: it is a finding
         return (*found, f"the facts cannot be read: {_said(error)}")
-    for check in (_chain, _awards, _runs, _usage, _splits, *closings.CHECKS):
+    for check in (_chain, awards, attributes, _runs, _usage, _access, _splits, *closings.CHECKS):
         try:
             found += _first(check(directory, facts, manifest))
         except Exception as error:
@@ -47,19 +52,22 @@ def _said(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _manifest(directory: Path) -> dict[str, Any]:
-    path = directory / "manifest.json"
+def _manifest(directory: Path) -> dict[str, Any] | str:
+    """The manifest, or what is wrong with it. Raises BadInput where nothing of an export is."""
+    path = directory / MANIFEST
+    if not any((directory / name).exists() for name in (*FACTS, MANIFEST)):
+        raise BadInput(f"{directory}: holds no export (there is no {MANIFEST}); give the directory of one")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise BadInput(f"{path}: cannot be read ({error}); give the directory of an export") from None
+        return f"{MANIFEST}: cannot be read ({getattr(error, 'strerror', None) or error})"
     if (
         not isinstance(manifest, dict)
         or manifest.get("format") != FORMAT
         or not isinstance(manifest.get("as_of"), int)
         or not isinstance(manifest.get("files"), dict)
     ):
-        raise BadInput(f"{path}: is no manifest of format {FORMAT}; give the directory of an export")
+        return f"{MANIFEST}: is no manifest of format {FORMAT}"
     return manifest
 
 
@@ -96,9 +104,9 @@ def _inside(directory: Path, name: str) -> Path:
 
 
 def _there(directory: Path) -> Iterable[str]:
-    """The files that an export writes beside the plain facts and claims."""
-    every = [*directory.glob(f"{CLOSED}/*/*"), directory / CLOSINGS, directory / PENDING]
-    return (str(path.relative_to(directory)) for path in every if path.is_file())
+    """All that lies in the directory, beside the manifest itself."""
+    every = (path for path in directory.rglob("*") if path.is_symlink() or not path.is_dir())
+    return (name for path in every if (name := str(path.relative_to(directory))) != MANIFEST)
 
 
 def _facts(directory: Path, manifest: Mapping[str, Any]) -> Facts:
@@ -116,26 +124,6 @@ def _chain(_: Path, facts: Facts, manifest: Mapping[str, Any]) -> Iterator[str]:
         yield "events.jsonl: does not end with the event that the manifest names"
 
 
-def _awards(_: Path, facts: Facts, __: Mapping[str, Any]) -> Iterator[str]:
-    """Each project stands as it was opened and amended: pool, grant and dates are those of its events in the chain."""
-    awarded: dict[str, dict[str, Any]] = {}
-    for event, _hash in facts.events:
-        project = str(event["subject"]).partition(":")[2]
-        if event["kind"] in ("project.open", "project.adopted"):
-            awarded[project] = json.loads(str(event["data"]))
-        elif event["kind"] == "amendment.sign" and project in awarded:
-            awarded[project]["gpu_s"] = json.loads(str(event["data"])).get("gpu_s")
-    for row in facts.projects.iter_rows(named=True):
-        said = awarded.pop(row["project"], None)
-        if said is None:
-            yield f"projects.csv: {row['project']}: the chain knows no such award"
-            continue
-        for key, column in (("pool", "pool"), ("gpu_s", "grant_gpu_s"), ("start", "start"), ("end", "end")):
-            if said.get(key) != row[column]:
-                yield f"projects.csv: {row['project']}: {column} is {row[column]}, awarded was {said.get(key)}"
-    yield from (f"projects.csv: {project}: was awarded but is missing" for project in sorted(awarded))
-
-
 def _runs(_: Path, facts: Facts, __: Mapping[str, Any]) -> Iterator[str]:
     twice = facts.runs.group_by(KEY).len().filter(pl.col("len") > 1).sort(KEY)
     yield from (f"runs.csv: job {row['job']} stands there {row['len']} times" for row in twice.iter_rows(named=True))
@@ -144,6 +132,12 @@ def _runs(_: Path, facts: Facts, __: Mapping[str, Any]) -> Iterator[str]:
 def _usage(directory: Path, facts: Facts, _: Mapping[str, Any]) -> Iterator[str]:
     ours = use(facts)
     yield from in_rows("usage.csv", KEYS, pl.read_csv(directory / "usage.csv", schema=ours.schema), ours)
+
+
+def _access(directory: Path, facts: Facts, _: Mapping[str, Any]) -> Iterator[str]:
+    ours = access(facts)
+    claimed = pl.read_csv(directory / "access.csv", schema=ours.schema)
+    yield from in_rows("access.csv", ACCESS_KEYS, claimed, ours)
 
 
 def _splits(directory: Path, facts: Facts, _: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,8 @@ down are left for them; below its floor a pool's first job goes first, however l
 with may use everything. No cap is below what runs and what `next_starts` would start now, those below their part first,
 so no GPU idles that the rule would use. All lies inside the mandate's *range*, per cent of the GPUs that are up. A *move*
 is made when it changes what can start: the last quarter of an hour's moves is kept for what cannot wait, an idle GPU or a
-pool under its floor. Source: the definitions page; docs/decisions/0009-steering.md.
+pool under its floor. What runs under a cap stays below it on average: a *short* pool, below its floor over many looks, has
+room for a job more until that is made good. Source: the definitions page; docs/decisions/0009-steering.md.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,7 @@ from schmelz.units import HOUR, hours, split_by_weight
 
 KEPT_PART = 4  # one of so many moves of an hour is kept for what cannot wait
 LEAST_PART = 50  # a change under one of so many parts of the machine is noise, unless it cannot wait
+PATIENCE = 8  # looks at which a pool may miss the least change of its floor before it is short
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Facts:
 
     Per pool: `weights`; `own` = GPUs of running guaranteed jobs, which the cap counts; `lent` = GPUs of running borrowed
     jobs; `caps` = the present caps (None: no cap). `stuck`: jobs that the scheduler could not place although the sites
-    they accept had the GPUs, in parts: they keep nobody else from starting.
+    they accept had the GPUs, in parts: they keep nobody else from starting. `short`: pools below their floor on average.
     """
 
     state: State
@@ -46,6 +48,15 @@ class Facts:
     lent: Mapping[str, int] = field(default_factory=dict)
     caps: Mapping[str, int | None] = field(default_factory=dict)
     stuck: frozenset[str] = frozenset()
+    short: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Owed:
+    """What pools miss of their floors: GPUs x looks, what they had above it taken off; and which of them are short."""
+
+    gpus: Mapping[str, int] = field(default_factory=dict)
+    short: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,18 @@ def targets(facts: Facts, mandate: Range, starts: Mapping[str, int]) -> dict[str
     claims = _claims(facts)
     wanted = {pool: max(_part(facts, pool), _with(facts, pool, starts), claims[pool]) for pool in facts.weights}
     return {pool: max(lowest, min(cap, highest)) for pool, cap in wanted.items()}
+
+
+def owed(facts: Facts, before: Owed) -> Owed:
+    """What the pools miss after this look. One that does not wait misses nothing; short is one until all is made good."""
+    floor, least = floor_of(facts.state.capacity, facts.state.floor_percent), _least(facts)
+    most = 2 * PATIENCE * least
+    gpus = {
+        pool: max(-most // 4, min(most, before.gpus.get(pool, 0) + min(floor, asked) - facts.own.get(pool, 0)))
+        for pool, asked in _asked(facts).items()
+    }
+    short = {pool for pool, missed in gpus.items() if missed > (0 if pool in before.short else PATIENCE * least)}
+    return Owed(gpus, frozenset(short))
 
 
 def share_caps(capacity: int, weights: Mapping[str, int]) -> dict[str, int]:
@@ -130,14 +153,24 @@ def _claims(facts: Facts) -> dict[str, int]:
     floor, asked, first = floor_of(facts.state.capacity, facts.state.floor_percent), _asked(facts), _first(facts)
     claims = dict.fromkeys(facts.weights, 0)
     for pool, all_of_it in asked.items():
-        used = facts.own.get(pool, 0)
-        claims[pool] = max(min(floor, all_of_it), used + first[pool] if used < floor else 0)
+        used, more = facts.own.get(pool, 0), _more(facts, pool, first)
+        claims[pool] = max(min(floor + more, all_of_it), used + first[pool] if used < floor else 0)
     return claims
+
+
+def _more(facts: Facts, pool: str, first: Mapping[str, int]) -> int:
+    """What a short pool gets beyond its floor: room for its next job."""
+    return max(_least(facts), first.get(pool, 0)) if pool in facts.short else 0
 
 
 def _first(facts: Facts) -> dict[str, int]:
     """The size of each pool's first waiting job."""
     return {job.pool: job.gpus for job in reversed(facts.state.waiting)}
+
+
+def _least(facts: Facts) -> int:
+    """The smallest change that is not noise."""
+    return max(1, facts.state.capacity // LEAST_PART)
 
 
 def floor_of(capacity: int, floor_percent: int) -> int:
@@ -193,7 +226,7 @@ def _breaks_a_floor(facts: Facts, caps: Mapping[str, int]) -> bool:
 
 def _matters(facts: Facts, caps: Mapping[str, int]) -> bool:
     """Whether a pool that waits would feel it; when nobody waits, whether anything is still held back."""
-    asked, least = _asked(facts), max(1, facts.state.capacity // LEAST_PART)
+    asked, least = _asked(facts), _least(facts)
     felt = [
         pool
         for pool in facts.weights
@@ -204,7 +237,7 @@ def _matters(facts: Facts, caps: Mapping[str, int]) -> bool:
 
 
 def _reason(facts: Facts, mandate: Range, caps: Mapping[str, int], starts: Mapping[str, int]) -> str:
-    said = [_who_goes_first(facts), *_below(facts), *_lifted(facts, caps, starts)]
+    said = [_who_goes_first(facts), *_below(facts), *_made_good(facts, caps), *_lifted(facts, caps, starts)]
     up = facts.state.capacity
     if any(cap == up * mandate.highest_percent // 100 < up for cap in caps.values()):
         said.append(f"the mandate ends at {mandate.highest_percent} %")
@@ -234,7 +267,17 @@ def _below(facts: Facts) -> list[str]:
     return [
         f"{pool} is under its floor, so its next job of {first[pool]} GPUs goes first"
         for pool in facts.weights
-        if claims[pool] > floor
+        if claims[pool] > floor + _more(facts, pool, first)
+    ]
+
+
+def _made_good(facts: Facts, caps: Mapping[str, int]) -> list[str]:
+    """The pools that claim more than the floor, as they were below it on average."""
+    first, claims = _first(facts), _claims(facts)
+    return [
+        f"{pool} was under its floor on average, so {_more(facts, pool, first)} more are kept for it"
+        for pool in facts.weights
+        if pool in facts.short and caps[pool] == claims[pool]
     ]
 
 

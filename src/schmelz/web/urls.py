@@ -54,6 +54,7 @@ urlpatterns = [
     path("letters", letters.every, name="letters"),
     path("letters/<int:number>", letters.one, name="letter"),
     path("split", split.page, name="split"),
+    path("split/heads/<slug:month>.json", split.head, name="closing-head"),
     path("statements", statements.every, name="statements"),
     path("statements/annual", statements.complete, name="annual"),
     path("statements/annual/public", statements.public, name="annual-public"),

@@ -102,6 +102,12 @@ class LocalCluster:
         oldest = self._clock() - RECENT
         return tuple(as_job(entry) for entry in self._spool.entries() if entry.end is None or entry.changed >= oldest)
 
+    def live(self) -> tuple[Job, ...]:
+        return tuple(job for job in self.jobs() if job.state in ("PENDING", "RUNNING"))
+
+    def caps(self) -> Mapping[str, int | None]:
+        return {one.name: one.gpus for one in self.observe().qos}
+
     def output(self, job: str) -> str:
         return self._spool.output(job)
 

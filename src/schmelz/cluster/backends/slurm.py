@@ -6,7 +6,7 @@ are those of our cluster.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
@@ -79,6 +79,9 @@ class SlurmCluster:
     def observe(self) -> Observed:
         return self._accounts.observe()
 
+    def observe_again(self, kinds: Collection[str]) -> Observed:
+        return self._accounts.observe_again(kinds)
+
     def create(self, accounts: Sequence[Account], members: Sequence[Member], qos: Sequence[Qos] = ()) -> None:
         self._accounts.create(accounts, members, qos)
 
@@ -90,8 +93,15 @@ class SlurmCluster:
     def remove(self, members: Sequence[Member]) -> None:
         self._accounts.remove(members)
 
+    def caps(self) -> Mapping[str, int | None]:
+        return self._accounts.caps()
+
     def cap(self, caps: Mapping[str, int | None]) -> None:
         self._accounts.cap(caps)
+
+    def problems(self) -> tuple[str, ...]:
+        """What Slurm itself finds wrong with members of ours, in words."""
+        return self._accounts.problems()
 
     # -- jobs
 
@@ -139,6 +149,10 @@ class SlurmCluster:
         past = queue.ended(ask((*ENDED, "-M", self._name, "-S", "now-7days")), self._system)
         found = {job.job: job for job in (*past, *live)}  # the controller knows it first
         return tuple(sorted(found.values(), key=lambda job: (job.submitted, int(job.job))))
+
+    def live(self) -> tuple[Job, ...]:
+        found = [job for job in queue.queue(ask(QUEUE), self._system) if job.state in ("PENDING", "RUNNING")]
+        return tuple(sorted(found, key=lambda job: (job.submitted, int(job.job))))
 
     def output(self, job: str) -> str:
         owner = self._owner(job)

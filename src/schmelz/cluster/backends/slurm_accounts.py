@@ -3,14 +3,15 @@
 One look is three reads side by side, whatever the size. Every change begins with a look, or uses one that is a moment
 old; what carries no mark of ours is refused before anything happens. Exit statuses are believed, printed words are not;
 but Slurm also ends well with half of the work done, so whoever changes looks again afterwards (`cluster.apply` does).
-A member who leaves while jobs run stays a *former* member until the next removal after their end: Slurm keeps the
-association, we take the right to submit and to start, and no job is ever cancelled.
+A member who leaves while jobs are there stays a *former* member until they have ended: Slurm keeps the association, we
+take the right to submit and to start, and no job is ever cancelled. Only where there are such, a look also asks for jobs.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import replace
 
 from schmelz.cluster.backends import slurm_qos as quality, slurm_read as read, slurm_write as write
 from schmelz.cluster.backends.slurm_call import LONG_PATIENCE, ask, attempt
@@ -18,6 +19,7 @@ from schmelz.cluster.backends.slurm_many import carry_out
 from schmelz.cluster.model import MARK, Account, ClusterError, Member, Observed, Qos
 
 FRESH = 5  # seconds for which a look serves the change that follows it
+LAG = 5  # seconds until the data base, too, knows that a job has ended
 
 TREE = (
     "sacctmgr", "-P", "show", "account", "withassoc", "woplimits",
@@ -25,6 +27,8 @@ TREE = (
     "qos,defaultqos,organization",
 )  # fmt: skip
 USERS = ("sacctmgr", "-P", "show", "user", "withcoord", "format=user,defaultaccount,coordinators")
+JOBS = ("squeue", "--all", "--states=all", "-O", "Cluster:|,Account:|,UserName:|,State:|,EndTime:|")
+PROBLEMS = ("sacctmgr", "-P", "show", "problem", "format=cluster,account,user,problem")
 
 
 class Accounts:
@@ -33,11 +37,19 @@ class Accounts:
     def __init__(self, cluster: str) -> None:
         self._name = cluster
         self._last: tuple[float, read.Stand] | None = None
+        self._answers: dict[str, bytes] = {}
 
     def observe(self) -> Observed:
         stand = self._look()
         self._last = time.monotonic(), stand
         return stand.observed
+
+    def observe_again(self, kinds: Collection[str]) -> Observed:
+        """What changed since the last look, if only objects of these kinds did; whoever joins may be a new user."""
+        old = self._answers
+        chosen = {"tree": {"account", "member"}, "qos": {"qos"}, "users": {"member", "user"}}
+        parts = [part for part, of in chosen.items() if part not in old or of & set(kinds)]
+        return self._understood(old | self._read(parts)).observed
 
     def create(self, accounts: Sequence[Account], members: Sequence[Member], qos: Sequence[Qos]) -> None:
         stand = self._begin()
@@ -53,9 +65,8 @@ class Accounts:
         _demand_qos(new, made | set(seen.foreign_qos) | {one.name for one in new_qos})
         carry_out([[command] for command in quality.additions(new_qos)])
         if new or joining:
-            leads = _unknown_leads(new, joining, stand.defaults)
-            ask(write.LOAD, text=write.load_file(self._name, new, joining, leads), patience=LONG_PATIENCE)
-            carry_out([write.new_leads(new, leads)])
+            ask(write.LOAD, text=write.load_file(self._name, new, joining), patience=LONG_PATIENCE)
+            carry_out([write.new_leads(new)])
 
     def change(self, accounts: Sequence[Account], qos: Sequence[Qos], defaults: Sequence[write.Pair]) -> None:
         stand = self._begin()
@@ -82,17 +93,27 @@ class Accounts:
     def remove(self, members: Sequence[Member]) -> None:
         stand = self._begin()
         _refuse_foreign(stand, (member.account for member in members), ())
-        leaving = set(members) & set(stand.observed.members)
+        leaving = set(members) & {*stand.observed.members, *stand.observed.left}
         # Slurm of some versions refuses to take somebody's default account away, others leave the person without
-        carry_out([write.default_accounts(self._name, read.new_defaults(stand, leaving | stand.former))])
-        if kept := self._delete(leaving | stand.former) - stand.former:
+        carry_out([write.default_accounts(self._name, read.new_defaults(stand, leaving))])
+        if kept := self._delete(leaving) - stand.former:
             carry_out([write.endings(self._name, kept)])
 
-    def cap(self, caps: Mapping[str, int | None]) -> None:
+    def caps(self) -> dict[str, int | None]:
         seen, _ = quality.qualities(ask(quality.SHOW))
-        there = {one.name: one.gpus for one in seen}
+        return {one.name: one.gpus for one in seen}
+
+    def cap(self, caps: Mapping[str, int | None]) -> None:
+        there = self.caps()
         self._demand("QOS", set(caps) - set(there), "one of ours on")
         carry_out([quality.caps({name: number for name, number in caps.items() if there[name] != number})])
+
+    def problems(self) -> tuple[str, ...]:
+        """What Slurm itself finds wrong with members of ours."""
+        last = self._last
+        stand = last[1] if last and time.monotonic() - last[0] < FRESH else self._look()
+        users = {member.user for member in stand.observed.members}
+        return read.problems(ask(PROBLEMS), users, self._name)
 
     def _begin(self) -> read.Stand:
         """What a change starts from: the look just taken, else a new one. It serves one change only."""
@@ -100,11 +121,26 @@ class Accounts:
         return last[1] if last and time.monotonic() - last[0] < FRESH else self._look()
 
     def _look(self) -> read.Stand:
-        reads = (TREE, quality.SHOW, (*USERS, f"cluster={self._name}"))
-        with ThreadPoolExecutor(len(reads)) as pool:
-            answers = [pool.submit(copy_context().run, ask, command) for command in reads]
-        tree, qos, users = (answer.result() for answer in answers)
-        return read.stand(tree, quality.qualities(qos), users, self._name)
+        return self._understood(self._read(("tree", "qos", "users")))
+
+    def _read(self, parts: Sequence[str]) -> dict[str, bytes]:
+        commands = {"tree": TREE, "qos": quality.SHOW, "users": (*USERS, f"cluster={self._name}")}
+        with ThreadPoolExecutor(len(commands)) as pool:
+            answers = {part: pool.submit(copy_context().run, ask, commands[part]) for part in parts}
+        return {part: answer.result() for part, answer in answers.items()}
+
+    def _understood(self, told: dict[str, bytes]) -> read.Stand:
+        stand = read.stand(told["tree"], quality.qualities(told["qos"]), told["users"], self._name)
+        self._answers = told
+        return self._with_leaving(stand) if stand.former else stand
+
+    def _with_leaving(self, stand: read.Stand) -> read.Stand:
+        """Which former members have jobs, and which are only left over; all have, where the controller does not say."""
+        answer = attempt(JOBS)
+        jobs = None if answer.status else read.busy(answer.out, self._name, int(time.time()) - LAG)
+        leaving = {one for one in stand.former if jobs is None or (one.user, one.account) in jobs}
+        left = tuple(sorted(stand.former - leaving))
+        return replace(stand, observed=replace(stand.observed, leaving=tuple(sorted(leaving)), left=left))
 
     def _delete(self, members: set[Member]) -> set[Member]:
         """Those whom Slurm keeps: it refuses as long as one of a list has jobs, so the rest is asked for one by one.
@@ -152,9 +188,3 @@ def _demand_qos(accounts: Sequence[Account], there: set[str]) -> None:
     for account in accounts:
         if missing := sorted({*account.qos, account.default_qos} - there - {""}):
             raise ClusterError(f"account {account.name}: the QOS {', '.join(missing)} is not on the cluster")
-
-
-def _unknown_leads(new: Sequence[Account], joining: set[Member], known: Mapping[str, str]) -> set[write.Pair]:
-    """Coordinators of new accounts who become known to Slurm by joining: the load can make them at once."""
-    fresh = {member.user for member in joining} - set(known)
-    return {(user, account.name) for account in new for user in account.coordinators if user in fresh}

@@ -17,6 +17,7 @@ from schmelz.policy.system import System
 CONFIG = ("scontrol", "show", "config")
 PARTITIONS = ("scontrol", "-o", "show", "partition")
 ENFORCED = ("associations", "limits", "safe", "qos")
+RIVALS = ("FairShare", "Age", "Assoc", "JobSize", "Partition")
 BILLING = 'TRESBillingWeights="CPU=0,Mem=0,GRES/gpu=1"'
 _ZERO = re.compile(r"(0-)?0?0:00:00|0")
 
@@ -68,7 +69,7 @@ def parse_partitions(text: str) -> dict[str, dict[str, str]]:
 
 def findings(config: Config, partitions: Mapping[str, Config], system: System) -> tuple[Finding, ...]:
     """What is wrong, worst first; one `ok` when nothing is."""
-    faults = [*_faults(config, system), *_unweighted(partitions, system)]
+    faults = [*_faults(config, system), *_order(config, system), *_unweighted(partitions, system)]
     faults.sort(key=lambda finding: finding.state != "stop")
     fine = f"{config['ClusterName']}: budgets stay, limits are enforced, borrowed GPUs can be taken back"
     return tuple(faults) or (Finding("settings", "ok", fine),)
@@ -135,6 +136,27 @@ LENDING = (
         "a borrowed job that is taken back is lost unless it was sent with --requeue", "JobRequeue=1",
     ),
 )  # fmt: skip
+
+
+def _order(config: Config, system: System) -> Iterator[Finding]:
+    """Guaranteed jobs must come before borrowed ones, whatever else counts: fair share most, when one pool is behind."""
+    if len(system.pools) < 2:
+        return
+    weights = {name: _weight(config, name) for name in ("QOS", *RIVALS)}
+    need = max(2 * weights["FairShare"], sum(weights[name] for name in RIVALS) + 1)
+    if weights["QOS"] < need:
+        rivals = ", ".join(f"PriorityWeight{name} {weights[name]}" for name in RIVALS if weights[name])
+        said = (
+            f"is {weights['QOS']}, against {rivals or 'nothing else'}: borrowed jobs can start before guaranteed ones"
+        )
+        yield Finding(
+            "PriorityWeightQOS", "warn", said, f"PriorityWeightQOS={10 * sum(weights[name] for name in RIVALS) or 1000}"
+        )
+
+
+def _weight(config: Config, name: str) -> int:
+    value = config.get(f"PriorityWeight{name}", "")
+    return int(value) if value.isdecimal() else 0
 
 
 def _unweighted(partitions: Mapping[str, Config], system: System) -> Iterator[Finding]:

@@ -9,11 +9,12 @@ tree has all its parents, the users' list all its users.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from schmelz.cluster.backends.slurm_call import TIME_FORMAT
+from schmelz.cluster.backends.slurm_words import STATES
 from schmelz.cluster.model import MARK, Account, ClusterError, Member, Observed, Qos
 
 Row = Mapping[str, str]
@@ -26,6 +27,12 @@ TREE = (
     "MaxSubmit", "QOS", "Def QOS", "Org",
 )  # fmt: skip
 USERS = ("User", "Def Acct", "Coord Accounts")
+PROBLEMS = ("Cluster", "Account", "User", "Problem")
+NO_UID = "User does not have a uid"
+UNKNOWN = "no Unix user where Slurm's data base runs, so no job of theirs can start"
+SHOWN = 10
+JOBS = ("CLUSTER", "ACCOUNT", "USER", "STATE", "END_TIME")
+ENDS = {word for word, state in STATES.items() if state not in ("PENDING", "RUNNING")}
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,10 @@ def stand(tree: bytes, qualities: Qualities, users: bytes, cluster: str) -> Stan
     every = table(tree, TREE, "sacctmgr show account")
     rows = [row for row in every if row["Cluster"] == cluster]
     if not any(row["Account"] == ROOT and not row["User"] for row in rows):
+        if rows:
+            raise ClusterError(
+                f"sacctmgr show account: the answer is not whole: it lacks the root account of {cluster!r}"
+            )
         known = ", ".join(sorted({row["Cluster"] for row in every if row["Cluster"]})) or "none"
         raise ClusterError(f"the cluster {cluster!r} has no root account; the data base knows the clusters: {known}")
     everyone = frozenset(_member(row) for row in rows if row["User"])
@@ -167,6 +178,35 @@ def _people(source: bytes, users: set[str]) -> dict[str, Row]:
     if lost := users - set(rows):
         raise ClusterError(f"user {min(lost)}: has an association, but is not in the list of users")
     return rows
+
+
+def busy(source: bytes, cluster: str, after: int) -> set[tuple[str, str]]:
+    """Whose jobs are in the controller's memory, waiting, running or ended after this instant: (user, account)."""
+    rows = table(source, JOBS, "squeue")
+    if strange := next((row["CLUSTER"] for row in rows if row["CLUSTER"] != cluster), None):
+        raise ClusterError(f"the answer is about the cluster {strange!r}, not about {cluster!r}")
+    return {(row["USER"], row["ACCOUNT"]) for row in rows if not _has_ended(row, after)}
+
+
+def _has_ended(row: Row, after: int) -> bool:
+    """A running job has an end, too: when its time limit is over."""
+    end = instant(row["END_TIME"])
+    return row["STATE"] in ENDS and end is not None and end <= after
+
+
+def problems(source: bytes, users: Set[str], cluster: str) -> tuple[str, ...]:
+    """What is wrong with these users, a line for each kind; an account without people is nothing wrong."""
+    rows = table(source, PROBLEMS, "sacctmgr show problem")
+    found = {(row["User"], row["Problem"]) for row in rows if row["User"] in users and row["Cluster"] in ("", cluster)}
+    kinds: dict[str, list[str]] = {}
+    for user, said in sorted(found):
+        kinds.setdefault(UNKNOWN if said == NO_UID else said, []).append(user)
+    return tuple(f"{said}: {_some(of)}" for said, of in sorted(kinds.items()))
+
+
+def _some(users: Sequence[str]) -> str:
+    more = f" and {len(users) - SHOWN} more" if len(users) > SHOWN else ""
+    return ", ".join(users[:SHOWN]) + more
 
 
 def new_defaults(stand: Stand, leaving: Iterable[Member]) -> list[tuple[str, str]]:

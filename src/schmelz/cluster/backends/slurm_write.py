@@ -7,7 +7,8 @@ associations of all partitions. Source: sacctmgr of Slurm 22.05, tried out on th
 """
 
 import re
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import TypeVar
 
 from schmelz.cluster.backends.slurm_many import Command
@@ -51,36 +52,44 @@ def grouped(wishes: Iterable[tuple[T, W]]) -> list[tuple[W, list[T]]]:
 # -- new accounts and members
 
 
-def load_file(cluster: str, accounts: Iterable[Account], members: Iterable[Member], leads: Iterable[Pair] = ()) -> str:
-    """What `sacctmgr load` reads: new accounts under their parents, then members under their accounts.
+def load_file(cluster: str, accounts: Iterable[Account], members: Iterable[Member]) -> str:
+    """What `sacctmgr load` reads: new accounts under their parents, then members under their accounts, in the same order.
+
+    Slurm numbers the tree from left to right, and whoever joins shifts all that stands further right: in the order of
+    the tree the data base has least to do (on 22.05 a quarter less for 1,000 accounts of two pools than by name).
 
     It names only what is to be made: a line about an account that is there would change it, even move it. Users get no
     DefaultAccount: whoever has one keeps it, for others Slurm takes the first account. A cluster that is not there
     would be made, so somebody must have looked first. Members' limits are lifted: some were members before.
-    `leads`: coordinators (user, account) whom nobody knew before; Slurm heeds only what a user's first line says.
+    Coordinators come afterwards: in the file they cost a message each, one after the other (1,000: a minute and a half).
     """
-    lines = [f"Cluster - '{cluster}'", *_account_lines(accounts)]
-    theirs: dict[str, list[str]] = {}
-    for user, account in sorted(leads):
-        theirs.setdefault(user, []).append(account)
+    new = list(_in_order(accounts))
+    place = {account.name: number for number, account in enumerate(new)}
+    lines = [f"Cluster - '{cluster}'", *_account_lines(new)]
     parent = None
-    for member in sorted(members, key=lambda one: (one.account, one.user, one.partition)):
+    for member in sorted(members, key=lambda one: (place.get(one.account, -1), one.account, one.user, one.partition)):
         lines += [f"Parent - '{member.account}'"] if member.account != parent else []
         parent = member.account
-        lines.append(_member_line(member, theirs.pop(member.user, ())))
+        lines.append(_member_line(member))
     return "\n".join([*lines, ""])
 
 
 def _account_lines(accounts: Iterable[Account]) -> Iterator[str]:
+    for parent, group in groupby(accounts, key=lambda account: account.parent):
+        yield f"Parent - '{parent}'"
+        yield from map(_account_line, group)
+
+
+def _in_order(accounts: Iterable[Account]) -> Iterator[Account]:
+    """Parents before children, the children of one parent together."""
     below: dict[str, list[Account]] = {}
     for account in sorted(accounts):
         below.setdefault(account.parent, []).append(account)
     new = {account.name for group in below.values() for account in group}
     parents = sorted(parent for parent in below if parent not in new)
     for parent in parents:  # grows while it is walked: parents before children
-        yield f"Parent - '{parent}'"
         for account in below.pop(parent):
-            yield _account_line(account)
+            yield account
             parents += [account.name] if account.name in below else []
     if below:
         raise ClusterError(f"the accounts {', '.join(sorted(below))} are parents of each other")
@@ -95,9 +104,8 @@ def _account_line(account: Account) -> str:
     return ":".join([f"Account - '{account.name}'", *values])
 
 
-def _member_line(member: Member, leads: Sequence[str]) -> str:
+def _member_line(member: Member) -> str:
     values = [f"Partition='{member.partition}'"] if member.partition else []
-    values += [f"Coordinator='{','.join(leads)}'"] if leads else []
     return ":".join([f"User - '{member.user}'", *values, "MaxJobs=-1", "MaxSubmitJobs=-1"])
 
 
@@ -144,11 +152,9 @@ def _modifications(cluster: str, wishes: Iterable[tuple[str, Command]]) -> list[
     ]
 
 
-def new_leads(accounts: Iterable[Account], except_for: Collection[Pair] = ()) -> list[Command]:
-    """Commands that make coordinators of new accounts, but for those who are one already."""
-    return _leads(
-        "add", ((one.name, [u for u in one.coordinators if (u, one.name) not in except_for]) for one in accounts)
-    )
+def new_leads(accounts: Iterable[Account]) -> list[Command]:
+    """Commands that make coordinators of new accounts."""
+    return _leads("add", ((one.name, one.coordinators) for one in accounts))
 
 
 def leads(pairs: Sequence[Change]) -> list[Command]:

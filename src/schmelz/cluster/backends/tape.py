@@ -47,6 +47,12 @@ class TapeCluster:
         except TypeError as error:
             raise ClusterError(f"{self._directory / 'jobs.json'}: not as recorded ({error})") from error
 
+    def live(self) -> tuple[Job, ...]:
+        return tuple(job for job in self.jobs() if job.state in ("PENDING", "RUNNING"))
+
+    def caps(self) -> Mapping[str, int | None]:
+        return {one.name: one.gpus for one in self.observe().qos}
+
     def output(self, job: str) -> str:
         if job not in {one.job for one in self.jobs()}:
             raise ClusterError(f"job {job!r}: there is no such job on the tape")

@@ -21,6 +21,7 @@ from schmelz.portal.people.models import Person
 from schmelz.portal.people.queries import roles
 from schmelz.portal.policy import version
 from schmelz.portal.projects.actions import open_project
+from schmelz.portal.projects.attributes import as_awarded
 from schmelz.portal.projects.models import Project
 from schmelz.portal.projects.outlook import check_ceiling
 from schmelz.rules.award import check_amount, check_reason, check_signer, next_role
@@ -205,6 +206,7 @@ def _open(factory: Factory, application: Application, start: int) -> Project:
         start=project.start,
         end=project.end,
         application=application.code,
+        attributes=as_awarded(project),
     )
     return project
 

@@ -3,6 +3,7 @@
 Whoever closes or signs checks first that it may be done (`operate.closing`); here the rows and their events are written.
 """
 
+import secrets
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -37,6 +38,8 @@ def record(kind: str, subject: str, actor: Actor | None, because: str = "", **da
         actor_id=actor.pk if actor else None,
         commitment=commitment(actor.salt, actor.handle) if actor else "",
         because=because,
+        salt=(salt := secrets.token_hex(16) if because else ""),
+        sealed=commitment(salt, because) if because else "",
         data=canonical(data),
     )
     event.hash = link(previous, event.facts())

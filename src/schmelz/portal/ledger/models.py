@@ -10,7 +10,10 @@ from django.db import models
 
 
 class Event(models.Model):
-    """Who did what to which thing, when and why. `seq` has no gaps; `data` is canonical JSON."""
+    """Who did what to which thing, when and why. `seq` has no gaps; `data` is canonical JSON.
+
+    `sealed` is the commitment to the reason, made with `salt`; without the salt it tells nothing. Older events have none.
+    """
 
     seq = models.PositiveBigIntegerField(primary_key=True)
     at = models.BigIntegerField()
@@ -19,6 +22,8 @@ class Event(models.Model):
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     commitment = models.CharField(max_length=64)
     because = models.TextField()
+    salt = models.CharField(max_length=64, blank=True, default="")
+    sealed = models.CharField(max_length=64, blank=True, default="")
     data = models.TextField()
     hash = models.CharField(max_length=64)
 
@@ -26,14 +31,14 @@ class Event(models.Model):
         ordering = ["seq"]
 
     def facts(self) -> dict[str, object]:
-        """What the hash covers."""
+        """What the hash covers: of the reason a salted commitment, so that a name in it can be taken out."""
         return {
             "seq": self.seq,
             "at": self.at,
             "kind": self.kind,
             "subject": self.subject,
             "actor": self.commitment,
-            "because": self.because,
+            "because": self.sealed or self.because,
             "data": self.data,
         }
 

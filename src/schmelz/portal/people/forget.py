@@ -12,17 +12,9 @@ NAME = "forgotten person"
 def erase(person: Person) -> None:
     """Take away everything that names the person, inside the caller's transaction."""
     Letter.objects.filter(person=person).delete()
-    _unname_letters(person.name)
     Function.objects.filter(person=person).delete()
     person.handle, person.name, person.email = f"forgotten-{person.pk}", NAME, ""
     person.unix_name = person.organisation = person.last_login = None
     person.salt, person.is_active, person.demo = "", False, False
     person.set_unusable_password()
     person.save()
-
-
-def _unname_letters(name: str) -> None:
-    """Letters to others that speak of the person."""
-    for letter in Letter.objects.filter(body__contains=name) | Letter.objects.filter(subject__contains=name):
-        letter.subject, letter.body = letter.subject.replace(name, NAME)[:200], letter.body.replace(name, NAME)
-        letter.save(update_fields=["subject", "body"])

@@ -17,7 +17,7 @@ from schmelz.portal.clock import now
 from schmelz.portal.ledger.actions import record
 from schmelz.portal.people.models import Person
 from schmelz.portal.people.queries import general_relations, roles
-from schmelz.portal.projects.attributes import first_attributes
+from schmelz.portal.projects.attributes import as_awarded, first_attributes
 from schmelz.portal.projects.models import Membership, Project
 from schmelz.rules.permissions import Permission, require
 
@@ -90,7 +90,8 @@ def _make(factory: Factory, system: System, takeover: Takeover, actor: Person) -
     project.save(force_insert=True)
     first_attributes(project, factory.zone)
     subject, grant = f"project:{project.code}", project.grant_gpu_s
-    record("project.adopted", subject, actor, pool=project.pool, gpu_s=grant, start=project.start, end=project.end)
+    dates, counts_as = {"start": project.start, "end": project.end}, as_awarded(project)
+    record("project.adopted", subject, actor, "", pool=project.pool, gpu_s=grant, attributes=counts_as, **dates)
     return project
 
 

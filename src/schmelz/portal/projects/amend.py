@@ -15,6 +15,7 @@ from schmelz.portal.clock import now
 from schmelz.portal.ledger.actions import record
 from schmelz.portal.people.models import Person
 from schmelz.portal.people.queries import roles
+from schmelz.portal.projects.attributes import commercial
 from schmelz.portal.projects.figures import balance
 from schmelz.portal.projects.letters import amended_letter, turn_letters, unchanged_letter
 from schmelz.portal.projects.models import Amendment, Project
@@ -24,7 +25,7 @@ from schmelz.portal.projects.states import AMENDMENTS
 from schmelz.rules.award import Signature, check_amendment, check_reason, check_signer
 from schmelz.rules.lifecycle import transition
 from schmelz.rules.permissions import Permission, Relation, require
-from schmelz.units import HOUR
+from schmelz.units import HOUR, local_date
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _check_amount(factory: Factory, project: Project, gpu_hours: int) -> None:
     found = balance(project)
     system, before = factory.system(project.system), project.grant_gpu_s // HOUR
     check_amendment(mode, system, gpu_hours, before, found.settled + found.running)
-    if project.commercial:
+    if project.code in commercial(local_date(now(), factory.zone)):
         check_ceiling(system, project.pool, (gpu_hours - before) * HOUR, now())
 
 

@@ -16,9 +16,11 @@ from schmelz.faults import BadInput, Refused
 from schmelz.metering.usage import ATTRIBUTES, Attributes
 from schmelz.policy.schema import Factory
 from schmelz.portal.ledger.actions import record
+from schmelz.portal.ledger.queries import closings
 from schmelz.portal.people.models import Person
 from schmelz.portal.projects.models import Project, ProjectAttributes
 from schmelz.portal.projects.queries import locked, relations
+from schmelz.proof.heads import following
 from schmelz.rules.award import check_reason
 from schmelz.rules.permissions import Permission, require
 from schmelz.units import local_date
@@ -33,6 +35,12 @@ def first_attributes(project: Project, zone: ZoneInfo) -> ProjectAttributes:
     return ProjectAttributes.objects.create(project=project, since=since, sme=project.category in SMALL, **said)
 
 
+def as_awarded(project: Project) -> dict[str, object]:
+    """The first row, for the event of the award: whoever checks the chain finds there what a project was."""
+    row = project.attributes.earliest("id")
+    return {"since": row.since.isoformat(), **{name: getattr(row, name) for name in ATTRIBUTES}}
+
+
 @transaction.atomic
 def add_attributes(
     factory: Factory, code: str, person: Person, *, since: date, because: str, changes: Mapping[str, object]
@@ -40,6 +48,7 @@ def add_attributes(
     """Add a row that holds from `since` on. Raises BadInput for what cannot be, Refused where nothing would change."""
     reason, project = check_reason(because), locked(code)
     require(Permission.PROJECT_DESCRIBE, relations(factory, person, project), person.name)
+    _check_open(since)
     before = on_day(project, since)
     after = {name: getattr(before, name) for name in ATTRIBUTES} | _marks(factory, changes) | dict(changes)
     _check(factory, project, since, after)
@@ -49,6 +58,15 @@ def add_attributes(
     row = ProjectAttributes.objects.create(project=project, since=since, **after)
     record("project.attributes", f"project:{code}", person, reason, since=since.isoformat(), **changed)
     return row
+
+
+def _check_open(since: date) -> None:
+    """History does not change: what a project was on the days of a closed month stays as it was closed."""
+    last = closings()[-1:]
+    if last and f"{since:%Y-%m}" <= last[0].month:
+        raise Refused(
+            f"{since} lies in a month that is closed.", f"Write a day from {following(last[0].month)}-01 on, and why."
+        )
 
 
 def _marks(factory: Factory, changes: Mapping[str, object]) -> dict[str, object]:
@@ -98,6 +116,15 @@ def rows() -> tuple[Attributes, ...]:
         Attributes(*row)
         for row in ProjectAttributes.objects.order_by("project__code", "since", "id").values_list(*columns)
     )
+
+
+def commercial(day: date) -> frozenset[str]:
+    """The projects that count as commercial on the day, or on a later one as far as that is known."""
+    held: dict[str, bool] = {}
+    for row in rows():
+        later = row.since > day and row.project in held
+        held[row.project] = row.commercial or (later and held[row.project])
+    return frozenset(project for project, is_so in held.items() if is_so)
 
 
 def as_dict(row: ProjectAttributes) -> dict[str, object]:

@@ -52,6 +52,15 @@ def usage(
     return using.usage(found, list(by), first, last, attributes=known, held=held)
 
 
+def commercial_use(system: System, pool: str, first: date, last: date) -> int:
+    """What a pool's projects used on the days on which they counted as commercial, held GPUs included."""
+    rows = usage(["system", "pool", "commercial"], first, last, held=True)
+    mine = rows.filter(
+        pl.col("system") == system.id, pl.col("pool") == pool, pl.col("commercial").cast(pl.String) == "yes"
+    )
+    return int(mine.select(pl.col("gpu_s", "held_gpu_s").sum()).sum_horizontal().item())
+
+
 @lru_cache(maxsize=2)
 def _sums(_version: str, files: tuple[tuple[str, str], ...], projects: Projects) -> pl.DataFrame:
     """The sums of all runs, with the pool and the project that each account was."""

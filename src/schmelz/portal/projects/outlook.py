@@ -1,48 +1,52 @@
 """What is ahead: commercial gauges, whether shares can still be reached, and the whole ledger of a window in one answer.
 
 The gauge is of the calendar year; an award, or a larger grant, of a commercial project that would take it past the
-ceiling is refused. A project counts as commercial as it was awarded. Ended projects claim nothing any more.
+ceiling is refused. Use counts as commercial by what its project was on that day; what a project may still use counts
+when it is commercial today, or from a later day that is known. Ended projects claim nothing any more.
 """
 
 from typing import Any
 
 from schmelz.faults import Refused
 from schmelz.metering import split as splitting
-from schmelz.metering.avoidable import avoidable
 from schmelz.metering.claims import Claim
 from schmelz.metering.coming import coming
 from schmelz.metering.feasibility import Feasibility, feasibility
-from schmelz.metering.gauge import Gauge, gauge, used_by_pool
+from schmelz.metering.gauge import Gauge, gauge
 from schmelz.metering.grants import left
 from schmelz.policy.schema import Pool, System
 from schmelz.portal.clock import now
 from schmelz.portal.policy import factory
-from schmelz.portal.projects import figures
+from schmelz.portal.projects import figures, idle
+from schmelz.portal.projects.attributes import commercial
 from schmelz.portal.projects.models import Project
 from schmelz.portal.projects.states import ProjectState
-from schmelz.portal.usage.queries import outages
-from schmelz.units import HOUR, Period, hours
+from schmelz.units import HOUR, Period, hours, local_date
 
 
 def claims(system: System, moment: int) -> list[Claim]:
     """What the projects of a system that are not over have left."""
     found = Project.objects.filter(system=system.id, end__gt=moment).exclude(state=ProjectState.ENDED)
     rest = left({project.code: project.grant_gpu_s for project in found}, figures.attributed(system), moment)
-    return [Claim(p.code, p.pool, p.commercial, rest[p.code], p.start, p.end) for p in found]
+    paying = commercial(local_date(moment, factory().zone))
+    return [Claim(p.code, p.pool, p.code in paying, rest[p.code], p.start, p.end) for p in found]
 
 
-def gauges(system: System, moment: int | None = None) -> list[Gauge]:
-    """The commercial gauges of the calendar year of `moment` (now, or a time to come), of the pools with a ceiling."""
-    return [_gauge(system, pool, moment) for pool in system.pools if pool.commercial_ceiling_percent is not None]
+def gauges(system: System, moment: int | None = None, at: int | None = None) -> list[Gauge]:
+    """The commercial gauges of the calendar year of `moment` (now, or a time to come), of the pools with a ceiling.
+
+    `at`: the present moment, for a page whose figures all stand at the same one.
+    """
+    return [_gauge(system, pool, moment, at) for pool in system.pools if pool.commercial_ceiling_percent is not None]
 
 
-def _gauge(system: System, pool: Pool, moment: int | None) -> Gauge:
-    policy, at = factory(), now()
+def _gauge(system: System, pool: Pool, moment: int | None, present: int | None = None) -> Gauge:
+    policy, at = factory(), now() if present is None else present
     name, year = splitting.window(policy, system.id, "year", max(at, moment or at))
     rest = Period(max(at, year.start), year.end)
     came = figures.split(system, name, at).delivered_gpu_s if year.start <= at else 0
-    commercial = Project.objects.filter(system=system.id, commercial=True).values_list("code", flat=True)
-    used = used_by_pool(figures.attributed(system), commercial, Period(year.start, rest.start)).get(pool.id, 0)
+    first, today = (local_date(moment, policy.zone) for moment in (year.start, rest.start))
+    used = figures.commercial_use(system, pool.id, first, today)
     projected = came + coming(system, policy.zone, rest).total
     return gauge(system, pool, name, projected, used, claims(system, at), rest)
 
@@ -83,21 +87,8 @@ def ledger(system: System, window: str | None = None, as_of: int | None = None) 
     """The split of a window as plain data, with the avoidable idle, the gauges of the year and the outlook."""
     found = figures.split(system, window, as_of)
     _, period = splitting.window(factory(), system.id, window, found.as_of)
-    frame = figures.attributed(system)
-    grants = dict(Project.objects.filter(system=system.id).values_list("code", "grant_gpu_s"))
-    idle = avoidable(
-        system,
-        factory().zone,
-        frame,
-        outages(system.id),
-        found.period,
-        window_s=period.seconds,
-        spent=frozenset(code for code, rest in left(grants, frame, found.as_of).items() if rest == 0),
-        carry={pool.pool: pool.carry_gpu_s for pool in found.pools},
-    )
     return found.as_dict() | {
-        "avoidable_idle_gpu_s": idle.gpu_s,
-        "avoidable_idle_seen_ppm": idle.seen_ppm,
+        "avoidable_idle_gpu_s": idle.count(system, found, period).gpu_s,
         "gauges": [one.as_dict() for one in gauges(system)],
         "feasibility": [one.as_dict() for one in outlook(system, window, as_of)],
     }

@@ -63,6 +63,22 @@ def month_so_far(system: System, project: Project, balance: Balance) -> MonthSoF
     )
 
 
+def still_reachable(system: System, project: Project, balance: Balance) -> int:
+    """The least of what is not used, the remaining months' budgets, and all its GPUs until its end."""
+    kind, zone, moment = pacing_of(system, project), factory().zone, balance.as_of
+    facts = (project.grant_gpu_s, project.start, project.end)
+    month = month_of(months(*facts, zone), moment)
+    before = used_before({project.code: month.start}).get(project.code, 0) if month and kind == "monthly" else 0
+    by_pace = reachable(kind, *facts, moment, balance.settled + balance.running, before, zone)
+    return min(by_pace, gpus_of(system, project) * max(0, project.end - max(moment, project.start)))
+
+
+def gpus_of(system: System, project: Project) -> int:
+    """All GPUs of the sites that the project may use."""
+    sites = [site for site in project.sites.split(",") if site in system.nodes] or list(system.nodes)
+    return sum(system.gpus(site) for site in sites)
+
+
 def _before(projects: list[Project]) -> dict[str, int]:
     """What each project had used before its present month (its last one, when it has ended)."""
     zone, moment = factory().zone, now()

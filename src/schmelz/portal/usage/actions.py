@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 from django.db import transaction
 
-from schmelz.metering import store
+from schmelz.metering import store, sums
 from schmelz.metering.sacct import Fault
 from schmelz.metering.supply import Outage
 from schmelz.portal.clock import now
 from schmelz.portal.ledger.actions import record
 from schmelz.portal.people.models import Person
+from schmelz.portal.policy import factory
 from schmelz.portal.usage.models import NodeOutage, Quarantined, Reading, RecordFile, Watermark
 from schmelz.portal.usage.queries import manifest, records_directory
 
@@ -38,7 +39,7 @@ def keep_records(
         Watermark.objects.update_or_create(system=system, defaults={"ended": ended})
     bad = len(faults) if bad is None else bad
     before = manifest()
-    merged = store.merge(records_directory(), before, runs)
+    merged = store.merge(records_directory(), before, runs, sums.keeper(records_directory(), factory()))
     reading = Reading(
         at=now(),
         source=source[:200],

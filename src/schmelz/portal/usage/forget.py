@@ -5,16 +5,15 @@ does not bring the old one back (`metering.store`).
 """
 
 import re
-import secrets
 
 from schmelz.metering import store
 from schmelz.portal.usage.models import Quarantined, RecordFile
 from schmelz.portal.usage.queries import manifest, records_directory
 
 
-def forget_user(unix_name: str) -> list[str]:
+def forget_user(unix_name: str, name: str) -> list[str]:
     """Rename the user, inside the caller's transaction; the months whose records have a new file."""
-    before, name = manifest(), f"{store.FORGOTTEN}{secrets.token_hex(6)}"
+    before = manifest()
     after = store.rename(records_directory(), before, unix_name, name)
     changed = [month for month in after if after[month] != before[month]]
     for month in changed:

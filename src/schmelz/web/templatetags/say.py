@@ -49,6 +49,17 @@ def ago(context: Mapping[str, Any], instant: int) -> SafeString:
     )
 
 
+@register.simple_tag(takes_context=True)
+def clock(context: Mapping[str, Any], instant: int) -> SafeString:
+    """The time of day, with the day where it is not today; the whole moment for whoever wants it."""
+    zone = context["factory"].zone
+    said = words.clock_time(instant, zone)
+    if words.short_day(instant, zone) != words.short_day(context["now"], zone):
+        said = f"{words.short_day(instant, zone)}, {said}"
+    whole = words.moment(instant, zone, context["now"])
+    return format_html('<time datetime="{}" title="{}">{}</time>', iso(instant), whole, said)
+
+
 @register.simple_tag
 def term(name: str, shown: str = "") -> SafeString:
     """A term of the field with its explanation; on keyboards and touch screens, too."""

@@ -8,7 +8,7 @@ from django.shortcuts import render
 
 from schmelz.cluster.model import ClusterError
 from schmelz.faults import Refused
-from schmelz.operate import cluster, notify
+from schmelz.operate import cluster, metering, notify
 from schmelz.policy.schema import System
 from schmelz.portal.clock import now
 from schmelz.portal.clusters.choices import comparison
@@ -39,7 +39,13 @@ def page(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "web/health.html",
-        {"lights": lights, "good": sum(light.state == "ok" for light in lights), "faults": quarantined(20)},
+        {
+            "lights": lights,
+            "good": sum(light.state == "ok" for light in lights),
+            "faults": quarantined(20),
+            "metered": metering.metered(),
+            "books": metering.books(),
+        },
     )
 
 

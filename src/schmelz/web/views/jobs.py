@@ -142,9 +142,14 @@ def row_of(policy: Factory, job: Job, moment: int, foreseen: Start | None = None
     return Row(job, job.state, STATES[job.state], LIGHTS[job.state], words, job.account)
 
 
+def is_borrowed(policy: Factory, job: Job) -> bool:
+    """Whether the job was submitted on what others do not need: it may be pre-empted."""
+    return job.qos in {borrow(pool.account) for system in policy.systems for pool in system.pools}
+
+
 def sentence(policy: Factory, job: Job, moment: int, foreseen: Start | None = None) -> str:
     """Where the job is and why, and when it is likely to start."""
-    zone, gpus = policy.zone, counted(job.gpus, "GPU")
+    zone, gpus = policy.zone, counted(job.gpus, "borrowed GPU" if is_borrowed(policy, job) else "GPU")
     at = f" in {_site(policy, job.site)}" if job.site else ""
     because = f": {job.reason}" if job.reason else ""
     if job.state == "PENDING" or job.started is None:
@@ -158,10 +163,10 @@ def sentence(policy: Factory, job: Job, moment: int, foreseen: Start | None = No
 
 
 def _share(policy: Factory, job: Job) -> str:
-    """On whose GPUs it will run, where the job says so."""
+    """On whose GPUs it will run, where the job says so; a borrowed one was said to be."""
+    if is_borrowed(policy, job):
+        return ""
     accounts = {pool.account for system in policy.systems for pool in system.pools}
-    if job.qos in {borrow(account) for account in accounts}:
-        return ", runs on borrowed GPUs"
     return ", runs on your own share" if job.qos in {own(account) for account in accounts} else ""
 
 
@@ -217,7 +222,7 @@ def one(request: HttpRequest, job: str) -> HttpResponse:
             "title": title or "",
             "output": cluster.job_output(person, job),
             "section": "jobs",
-            "borrowed": found.qos in {borrow(pool.account) for system in policy.systems for pool in system.pools},
+            "borrowed": is_borrowed(policy, found),
             "over": found.state not in ("PENDING", "RUNNING"),
         },
     )

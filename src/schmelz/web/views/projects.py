@@ -16,8 +16,9 @@ from schmelz.portal.people.models import Person
 from schmelz.portal.people.queries import by_handle
 from schmelz.portal.policy import factory
 from schmelz.portal.projects import actions, figures
+from schmelz.portal.projects.burn import burn_down
 from schmelz.portal.projects.models import Amendment, Project
-from schmelz.portal.projects.paces import month_so_far
+from schmelz.portal.projects.paces import month_so_far, still_reachable
 from schmelz.portal.projects.queries import amends, open_amendment, pool_of, signed, visible_to
 from schmelz.portal.projects.states import ProjectState
 from schmelz.portal.projects.stories import suspension
@@ -29,6 +30,7 @@ from schmelz.units import DAY, PPM
 from schmelz.web.answers import Faults, placed
 from schmelz.web.band import picture
 from schmelz.web.charts.balance_bar import Bar, balance_bar
+from schmelz.web.charts.burn_down import Burn, burn_down as burn_down_chart
 from schmelz.web.guard import needs, posted, signed_in, the_project
 from schmelz.web.listing import as_csv, of_query, wants_csv
 from schmelz.web.views.applications import mode_title
@@ -147,7 +149,7 @@ def page(request: HttpRequest, project: Project, faults: Faults, form: str = "me
     """The project's page; with faults it shows them at the form that was sent."""
     policy, person = factory(), signed_in(request)
     system, balance = policy.system(project.system), figures.balance(project)
-    row = _row(system, project, balance.settled + balance.running)
+    row, burnt = _row(system, project, balance.settled + balance.running), burn_down(system, project)
     return render(
         request,
         "web/project.html",
@@ -161,6 +163,9 @@ def page(request: HttpRequest, project: Project, faults: Faults, form: str = "me
             "mode": mode_title(policy, project.mode),
             "category": _category(policy, project),
             "pace": pace(project, balance),
+            "reachable": still_reachable(system, project, balance),
+            "burn": burnt,
+            "burning": picture(burn_down_chart(Burn(*_facts(project), burnt.used, burnt.budgets), row.tint)),
             "month": month_so_far(system, project, balance),
             "standing": standing(policy, person, project),
             "members": project.memberships.select_related("person"),
@@ -194,6 +199,10 @@ def standing(policy: Factory, person: Person, project: Project) -> Standing:
 
 def _category(policy: Factory, project: Project) -> str:
     return next((english(c.title) for c in policy.categories if c.id == project.category), project.category)
+
+
+def _facts(project: Project) -> tuple[int, int, int]:
+    return project.grant_gpu_s, project.start, project.end
 
 
 def _bar(project: Project, balance: Balance, tint: str) -> SafeString:

@@ -3,23 +3,27 @@
 The address says which system, window, month, site and pool; a month wins over the window that it lies in.
 """
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from schmelz.faults import BadInput
 from schmelz.metering.split import Split
 from schmelz.metering.supply import Supply
+from schmelz.operate.closing import head_to_keep
 from schmelz.policy.schema import System
 from schmelz.portal.clock import now
 from schmelz.portal.policy import factory
 from schmelz.portal.projects.figures import usage
 from schmelz.rules.permissions import Permission
 from schmelz.units import local_date
+from schmelz.web import ledger
 from schmelz.web.band import band, gauge_of, legend, shares, split_of
-from schmelz.web.guard import needs, the_system
+from schmelz.web.guard import Found, needs, the_factory, the_system
 from schmelz.web.listing import as_csv, chosen, wants_csv
 
 
@@ -44,6 +48,7 @@ SUPPLY: tuple[tuple[str, str, Callable[[Supply], int]], ...] = (
     ("less: claimed beyond what is installed", "", lambda s: -s.excess),
 )
 POOLS = (
+    ("carried from the window before", "carry", "carry_gpu_s", False),
     ("entitlement", "entitlement", "entitlement_gpu_s", True),
     ("used", "used", "used_gpu_s", True),
     ("own", "own", "own_gpu_s", False),
@@ -88,10 +93,33 @@ def page(request: HttpRequest, system: System) -> HttpResponse:
             "supply_columns": [*(_site_title(s) for s in sites), *_total(sites)],
             "pool_rows": _pool_rows(split, pools),
             "pool_columns": [system.pool(pool).title for pool in pools],
+            "ahead": ledger.ahead(system, split),
+            "idle": ledger.idle_of(system, split),
+            "treated": ledger.treated(split, pools),
+            "checks": ledger.checks(split, pools),
+            "ceilings": ledger.ceilings(system, split),
+            "closed": ledger.closed_months(),
             "use": _use_by_site(split, system, sites, pools),
             "section": "split",
         },
     )
+
+
+def the_month(request: HttpRequest, month: str) -> Found:
+    """A month, as the address names it."""
+    return Found(the_factory(request).relations, (month,))
+
+
+@needs(Permission.CLOSING_READ, the_month)
+def head(request: HttpRequest, month: str) -> HttpResponse:
+    """The head of a closed month as the file that an owner keeps."""
+    try:
+        kept = head_to_keep(month)
+    except BadInput as error:
+        raise Http404(str(error)) from None
+    answer = HttpResponse(json.dumps(kept, indent=1) + "\n", content_type="application/json")
+    answer["Content-Disposition"] = f'attachment; filename="head-{month}.json"'
+    return answer
 
 
 def _picked(split: Split, asked: dict[str, str]) -> tuple[list[str], list[str]]:
@@ -136,7 +164,9 @@ def _use_by_site(split: Split, system: System, sites: Iterable[str], pools: Iter
     names = [*pools, *sorted({pool for pool, _ in numbers} - {pool.id for pool in system.pools})]
     where = list(sites)
     rows = [(name, [numbers.get((name, site), 0) for site in where]) for name in names]
-    return [Line(name, "", False, tuple([*row, sum(row)] if len(where) > 1 else row)) for name, row in rows]
+    titles = {pool.id: pool.title for pool in system.pools}
+    sums = ((titles.get(name, name), [*row, sum(row)] if len(where) > 1 else row) for name, row in rows)
+    return [Line(name, "", False, tuple(row)) for name, row in sums]
 
 
 def _windows() -> list[str]:
