@@ -5,7 +5,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from schmelz.units import HOUR, Period, day_period, days, hours, iso, local_date, split_by_weight
 
@@ -14,7 +14,6 @@ INSTANTS = st.integers(1_600_000_000, 1_900_000_000)
 PERIODS = st.tuples(INSTANTS, st.integers(0, 40 * 86400)).map(lambda pair: Period(pair[0], pair[0] + pair[1]))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**15), st.lists(st.integers(0, 100), min_size=1, max_size=6))
 def test_parts_add_up_and_are_within_one_of_the_exact_share(total: int, weights: list[int]) -> None:
     parts = split_by_weight(total, weights)
@@ -30,7 +29,6 @@ def test_of_equal_remainders_the_first_gets_the_rest() -> None:
     assert split_by_weight(7, ()) == ()
 
 
-@settings(deadline=None)
 @given(PERIODS, PERIODS)
 def test_the_clipped_part_lies_in_both_and_nothing_else_does(one: Period, other: Period) -> None:
     part = one.clip(other)
@@ -46,7 +44,6 @@ def test_a_period_does_not_end_before_it_starts() -> None:
         Period(2, 1)
 
 
-@settings(deadline=None)
 @given(PERIODS)
 def test_the_days_of_a_period_follow_each_other_and_add_up(period: Period) -> None:
     parts = list(days(period, ZONE))

@@ -94,7 +94,6 @@ def removed(before: Observed, after: Observed) -> int:
     )
 
 
-@settings()
 @given(stands(), clusters())
 def test_apply_leads_to_what_is_desired_and_twice_is_once(wanted, backend):
     before = backend.observe()
@@ -111,7 +110,6 @@ def test_apply_leads_to_what_is_desired_and_twice_is_once(wanted, backend):
     assert backend.observe() == after
 
 
-@settings()
 @given(stands(), clusters())
 def test_what_is_not_ours_and_what_hangs_on_it_is_untouched(wanted, backend):
     """The cluster in memory also refuses every call that names a foreign object."""
@@ -128,7 +126,6 @@ def test_what_is_not_ours_and_what_hangs_on_it_is_untouched(wanted, backend):
     assert {qos.name for qos in after.qos} >= {qos.name for qos in before.qos}, "QOS are never deleted"
 
 
-@settings()
 @given(stands(), clusters(), st.randoms(use_true_random=False))
 def test_a_plan_is_the_same_to_the_byte_whatever_the_order(wanted, backend, random):
     def shuffled(values):
@@ -188,7 +185,6 @@ def test_never_more_is_removed_than_was_allowed(first, second, backend, allowed,
         assert removed(between, backend.observe()) == len(make(second, between).removed)
 
 
-@settings()
 @given(stands(), clusters(), st.data())
 def test_a_kept_field_is_left_and_all_else_follows(wanted, backend, data):
     before = backend.observe()

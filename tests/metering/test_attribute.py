@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import make
 from schmelz.metering.attribute import attribute
@@ -110,7 +110,6 @@ def test_nodes_between_the_ends_of_a_range_are_not_taken_for_granted() -> None:
     assert [(row["site"], row["gpus"]) for row in rows] == [("north", 4), ("south", 4), ("unknown", 2)]
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.builds(

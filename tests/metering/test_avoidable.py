@@ -142,7 +142,6 @@ def replay(rows: list[dict[str, Any]]) -> int | None:
     return sum(min(filled[t - CYCLE : t + 1]) for t in range(CYCLE, END))
 
 
-@settings(deadline=None)
 @given(st.lists(rows_of(), max_size=8))
 def test_it_is_what_a_slow_replay_counts(rows: list[dict[str, Any]]) -> None:
     full = [
@@ -155,7 +154,7 @@ def test_it_is_what_a_slow_replay_counts(rows: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.slow  # compiling takes seconds
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5 * settings.default.max_examples, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(rows_of(), max_size=14))
 def test_the_compiled_rule_counts_the_same(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]]) -> None:
     full = [{**row, "job": f"{n:02}"} for n, row in enumerate(rows)]
@@ -167,7 +166,7 @@ def test_the_compiled_rule_counts_the_same(monkeypatch: pytest.MonkeyPatch, rows
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=5 * settings.default.max_examples)
 @given(st.data())
 def test_the_compiled_rule_starts_what_the_rule_starts(data: st.DataObject) -> None:
     """State by state: several pools and sites, overdue jobs, jobs for any site, floors and dead bands."""

@@ -56,7 +56,7 @@ def test_a_checkpoint_has_no_carry_of_its_own() -> None:
     assert of(busy, period=Period(MAR, MAR + 10)) == {}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2_000_000), st.integers(0, 2_000_000), st.integers(0, 20))
 def test_it_is_carried_once_and_up_to_its_part(first: int, second: int, percent: int) -> None:
     """What March brought into April and April did not use does not come to May."""

@@ -4,7 +4,7 @@ from datetime import date
 from itertools import groupby
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import make
 from metering.test_split import ALL, END, job, of, waiting
@@ -136,7 +136,6 @@ def slow(rows: list[dict], pool: str) -> list[list[int]]:
     return found
 
 
-@settings(deadline=None)
 @given(st.lists(rows_of(), max_size=9))
 def test_it_is_what_one_counts_second_by_second(rows: list[dict]) -> None:
     found = of(*rows, factory=make.factory(sharing={"cycle": CYCLE}))

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import make
 from metering.test_split import END, job, of
@@ -128,7 +128,6 @@ def test_what_is_smaller_than_the_dead_band_rings_no_bell() -> None:
 THREE = {"a": 50, "b": 35, "c": 15}
 
 
-@settings(deadline=None)
 @given(st.integers(-3000, 3000), st.integers(1, 400), st.sampled_from((0, 5, 15)), st.integers(0, 60))
 def test_the_date_is_the_first_second_that_is_too_late(deficit: int, left: int, floor: int, cap: int) -> None:
     factory = make.factory(

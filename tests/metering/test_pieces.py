@@ -4,7 +4,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 import polars as pl
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import make
 from schmelz.metering.attribute import attribute
@@ -75,7 +75,6 @@ def test_a_run_over_two_sites_starts_once() -> None:
     assert found.select("site", "gpu_s", "held_gpu_s", "started").rows() == [("north", 30, 10, 1), ("south", 30, 10, 0)]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(SPRING - 10**6, SPRING + 10**6), st.integers(0, 10**6)), max_size=5))
 def test_pieces_add_up_and_lie_in_their_day(runs: list[tuple[int, int]]) -> None:
     found = cut(

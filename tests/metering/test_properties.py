@@ -80,7 +80,6 @@ def test_the_way_in_does_not_matter(
     assert sums.load(other, there, FACTORY).equals(sums.load(one, whole, FACTORY))
 
 
-@settings()
 @given(JOBS)
 def test_pieces_add_up_to_run_time_times_gpus_on_days_of_23_and_25_hours(
     jobs: list[tuple[int, int, int, int, str, str]],

@@ -1,7 +1,7 @@
 """Which reading of a run counts."""
 
 import polars as pl
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import make
 from schmelz.metering.runs import KEY, RUN_SCHEMA, latest
@@ -44,7 +44,6 @@ READINGS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(READINGS, st.integers(0, 8))
 def test_batches_do_not_matter(rows: list[dict[str, object]], cut: int) -> None:
     whole = latest([make.runs(*rows)])

@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from make import HEADER, record_line, record_text
 from schmelz.metering.runs import RUN_SCHEMA, RecordError
@@ -274,7 +274,6 @@ def test_the_refusal_names_what_is_missing() -> None:
         read(b"JobIDRaw|Account|Submit|Start|State\n", system="anvil", cluster="c1")
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(max_size=60).map(lambda raw: raw.replace(b"\n", b"")), max_size=8))
 def test_no_line_is_lost_and_none_ends_the_reading(lines: list[bytes]) -> None:
     good = record_line().encode()

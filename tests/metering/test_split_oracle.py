@@ -126,7 +126,6 @@ def the_split(factory: Factory, found: list[Job], away: list[Outage], period: Pe
     )
 
 
-@settings(deadline=None)
 @given(situations())
 def test_the_split_is_the_slow_split(situation: tuple[Factory, list[Job], list[Outage], Period, int]) -> None:
     factory, found, away, period, as_of = situation
@@ -153,7 +152,7 @@ def test_the_split_is_the_slow_split(situation: tuple[Factory, list[Job], list[O
             assert abs(getattr(pool, f"{name}_gpu_s") - sums[name]) < 2 + cut
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(situations())
 def test_what_always_adds_up(situation: tuple[Factory, list[Job], list[Outage], Period, int]) -> None:
     factory, *rest = situation
@@ -175,7 +174,7 @@ def test_what_always_adds_up(situation: tuple[Factory, list[Job], list[Outage], 
             assert sum(getattr(day.pools[number], name) for day in ours.days) == getattr(pool, name)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(situations(), st.randoms(use_true_random=False))
 def test_the_order_of_runs_and_outages_does_not_matter(situation, random) -> None:
     factory, found, away, period, as_of = situation
@@ -194,7 +193,7 @@ def test_the_order_of_runs_and_outages_does_not_matter(situation, random) -> Non
     assert after == before
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(situations(), st.integers(1, 30 * HOURS))
 def test_a_boundary_at_which_nothing_changes_changes_nothing(situation, moment: int) -> None:
     """One run, or the same work as two runs end to end: segments are cut there, every figure stays (without excess)."""

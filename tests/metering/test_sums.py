@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import polars as pl
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import make
 from schmelz.metering import store, sums
@@ -25,7 +25,6 @@ ROWS = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(ROWS, min_size=1, max_size=6), min_size=1, max_size=4))
 def test_kept_sums_are_those_of_the_runs(batches: list[list[dict[str, object]]]) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from schmelz.rules.clock import due, is_working_day, working_days_left
 
@@ -71,7 +71,6 @@ def test_a_missed_friday_is_overdue_on_saturday() -> None:
     assert working_days_left(at("2026-11-30T10:00"), friday, ZONE, HOLIDAYS) == -1
 
 
-@settings(deadline=None)
 @given(st.integers(at("2026-01-01T00:00"), at("2026-12-20T00:00")), st.integers(0, 30))
 def test_a_fresh_promise_has_all_its_days_left(start: int, working_days: int) -> None:
     assert working_days_left(start, due(start, working_days, ZONE, HOLIDAYS), ZONE, HOLIDAYS) == working_days

@@ -6,7 +6,7 @@ The oracle is slow and written anew: it walks the order, keeps the first job tha
 from collections.abc import Iterable
 from dataclasses import replace
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from schmelz.rules.queue import Running, Start, State, Waiting, next_starts
 from schmelz.rules.shares import ranks
@@ -80,7 +80,6 @@ def in_order(state: State) -> list[Waiting]:
     return sorted(state.waiting, key=lambda job: rank[job.pool])
 
 
-@settings(deadline=None)
 @given(states())
 def test_no_site_gives_more_than_it_has_and_no_job_spans_sites(state: State) -> None:
     starts = next_starts(state)
@@ -92,7 +91,6 @@ def test_no_site_gives_more_than_it_has_and_no_job_spans_sites(state: State) -> 
         assert taken <= state.free[site]
 
 
-@settings(deadline=None)
 @given(states())
 def test_it_is_deterministic_and_asking_again_gives_nothing(state: State) -> None:
     starts = next_starts(state)
@@ -100,7 +98,6 @@ def test_it_is_deterministic_and_asking_again_gives_nothing(state: State) -> Non
     assert next_starts(after(state, starts)) == ()
 
 
-@settings(deadline=None)
 @given(states(floor=False))
 def test_the_first_blocked_job_keeps_its_place_and_nothing_idles_that_would_not_delay_it(state: State) -> None:
     starts = next_starts(state)
@@ -118,7 +115,6 @@ def test_the_first_blocked_job_keeps_its_place_and_nothing_idles_that_would_not_
             assert room_at(after(end, [Start(job.job, site)]), site, kept[0]) < blocked.gpus
 
 
-@settings(deadline=None)
 @given(states(floor=False))
 def test_jobs_before_the_first_blocked_one_all_start(state: State) -> None:
     started = {start.job for start in next_starts(state)}

@@ -1,6 +1,6 @@
 """Ranks, the dead band, the floor."""
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from schmelz.rules.shares import dead_band, ranks, under_floor
 
@@ -17,7 +17,6 @@ def test_deficits_within_the_band_of_the_leader_share_its_rank() -> None:
     assert ranks({}, 7) == {}
 
 
-@settings(deadline=None)
 @given(DEFICITS, st.integers(0, 50))
 def test_a_rank_never_stands_against_the_deficits(deficits: dict[str, int], band: int) -> None:
     result = ranks(deficits, band)

@@ -202,7 +202,7 @@ def situations(draw) -> tuple[Facts, Range]:
     return Facts(state, weights, own, lent, caps, short=short), Range(15, draw(st.sampled_from((60, 100))), 20, left)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=5 * settings.default.max_examples)
 @given(situations())
 @example((facts(*MANY_A, *MANY_B, lead=1000), WIDE))
 def test_what_holds_always(case: tuple[Facts, Range]) -> None:

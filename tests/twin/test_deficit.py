@@ -32,7 +32,7 @@ def same(work: Workload, sharing: Sharing, gpus: int) -> int:
     return len(ours.cuts)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5 * settings.default.max_examples, suppress_health_check=[HealthCheck.too_slow])
 @given(scenes())
 def test_equal_start_by_start(scene: tuple[Workload, Sharing, int]) -> None:
     same(*scene)

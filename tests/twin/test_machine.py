@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import make
 from schmelz.policy.schema import Factory, System
@@ -85,7 +85,6 @@ OUTAGES = st.lists(
 def test_no_gpu_is_used_twice_and_every_run_is_as_its_job_says(charge: str) -> None:
     machine = system(charge)
 
-    @settings(deadline=None)
     @given(jobs(charge), OUTAGES)
     def check(todo: list[SimJob], outages: list[Outage]) -> None:
         placed = sim(machine, todo, outages)
