@@ -10,6 +10,7 @@ import typer
 
 from schmelz.cli import ready
 from schmelz.cli.access import Json
+from schmelz.cli.bar import progress
 from schmelz.cli.machine import SystemOption
 from schmelz.cli.show import put_csv, put_json, put_json_rows, put_table, say
 from schmelz.faults import BadInput
@@ -92,7 +93,8 @@ def meter(
     if source == "-":
         reading = metering.read_stream(sys.stdin.buffer, "standard input", which, person, way, say)
     elif source is not None:
-        reading = metering.read_file(Path(source), which, person, way, say)
+        with progress(_size(Path(source)), f"reading {Path(source).name}") as told:
+            reading = metering.read_file(Path(source), which, person, way, say, told)
     else:
         reading = metering.read_cluster(which, day_start(first, factory().zone) if first else None)
     said = {
@@ -106,6 +108,10 @@ def meter(
         say(f"{reading.source}: line {fault.line}: {fault.reason}")
     put_json(said) if as_json else put_table(tuple(said), [tuple(said.values())])
     raise typer.Exit(3 if reading.quarantined else 0)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 1
 
 
 def as_day(name: str, text: str | None) -> date | None:

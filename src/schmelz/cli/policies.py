@@ -7,9 +7,10 @@ import typer
 
 from schmelz.cli import ready
 from schmelz.cli.access import Json
+from schmelz.cli.bar import progress
 from schmelz.cli.machine import SystemOption
 from schmelz.cli.show import put, put_json, put_table, say
-from schmelz.cli.whatif import progress, write_pdf
+from schmelz.cli.whatif import write_pdf
 
 
 def register(app: typer.Typer) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from schmelz.cli.bar import progress
 from schmelz.faults import BadInput
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 POLICY_NAMES = ("fcfs", "easy", "conservative", "sjbf", "partition", "fairshare", "deficit")
 MISSING = ("exact", "factor", "history")
-PATIENCE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -210,16 +210,10 @@ def _watched(policy: str, jobs: int, work: "Callable[[list[Callable[[], int]]], 
     watch: list[Callable[[], int]] = []
     if not sys.stderr.isatty():
         return work(watch)
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with ThreadPoolExecutor(1) as thread:
+    with ThreadPoolExecutor(1) as thread, progress(jobs, f"{policy}, {jobs:,} jobs") as told:
         future = thread.submit(work, watch)
-        if not wait([future], PATIENCE_S).done:
-            with Progress(console=Console(stderr=True), transient=True) as bar:
-                task = bar.add_task(f"{policy}, {jobs:,} jobs", total=jobs)
-                while not wait([future], 0.2).done:
-                    bar.update(task, completed=watch[-1]() if watch else 0)
+        while not wait([future], 0.2).done:
+            told(watch[-1]() if watch else 0)
         return future.result()
 
 

@@ -4,9 +4,6 @@ Several may be combined. Ranges are the lowest and the highest of the draws. Sta
 error what was assumed.
 """
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +11,7 @@ import typer
 
 from schmelz.cli import ready
 from schmelz.cli.access import Json
+from schmelz.cli.bar import progress
 from schmelz.cli.machine import SystemOption
 from schmelz.cli.show import put, put_json, put_table, say
 from schmelz.faults import BadInput
@@ -90,17 +88,3 @@ def write_pdf(path: Path, data: bytes) -> None:
         path.write_bytes(data)
     except OSError as error:
         raise BadInput(f"--pdf {path}: cannot be written ({error.strerror})") from None
-
-
-@contextmanager
-def progress(whole: int, words: str) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal that shows how much is done; nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(words, total=whole)
-        yield lambda done: bar.update(task, completed=done)

@@ -43,8 +43,11 @@ class _Read:
         self.lines = self.bad = self.assumed = 0
         self.ended = 0
 
-    def add(self, found: Iterable[Part], keys: list[pl.DataFrame] | None = None) -> None:
+    def add(
+        self, found: Iterable[Part], keys: list[pl.DataFrame] | None = None, each: Callable[[], None] = lambda: None
+    ) -> None:
         for part in found:
+            each()
             self.batches.add(part.runs)
             self.faults += part.faults[: KEPT_FAULTS - len(self.faults)]
             self.bad, self.lines = self.bad + len(part.faults), self.lines + part.lines
@@ -61,11 +64,13 @@ def read_stream(
     actor: Person | None = None,
     form: Format = sacct,
     tell: Callable[[str], None] = lambda line: None,
+    told: Callable[[int], None] = lambda done: None,
 ) -> Reading:
-    """Keep the job records of a text. Raises BadInput when it is not of this format; then nothing is kept."""
+    """Keep the job records of a text; `told` hears how far it was read, in bytes. Raises BadInput when it is not of this format; then nothing is kept."""
     read = _Read()
     try:
-        read.add(parts(source, form, system=system.id, cluster=system.cluster.name))
+        found = parts(source, form, system=system.id, cluster=system.cluster.name)
+        read.add(found, each=lambda: told(source.tell() if source.seekable() else 0))
     except BadInput as error:
         raise BadInput([f"{name}: {fault}" for fault in error.faults]) from None
     if read.assumed:
@@ -84,11 +89,12 @@ def read_file(
     actor: Person | None = None,
     form: Format = sacct,
     tell: Callable[[str], None] = lambda line: None,
+    told: Callable[[int], None] = lambda done: None,
 ) -> Reading:
     """Keep the job records of a file. Raises BadInput when it cannot be read."""
     try:
         with path.open("rb") as source:
-            return read_stream(source, str(path), system, actor, form, tell)
+            return read_stream(source, str(path), system, actor, form, tell, told)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); give a file of job records, or -") from None
 
