@@ -66,7 +66,10 @@ def read_stream(
     tell: Callable[[str], None] = lambda line: None,
     told: Callable[[int], None] = lambda done: None,
 ) -> Reading:
-    """Keep the job records of a text; `told` hears how far it was read, in bytes. Raises BadInput when it is not of this format; then nothing is kept."""
+    """Keep the job records of a text; `told` hears how far it was read, in bytes.
+
+    Raises BadInput when it is not of this format; then nothing is kept.
+    """
     read = _Read()
     try:
         found = parts(source, form, system=system.id, cluster=system.cluster.name)
