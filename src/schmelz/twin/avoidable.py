@@ -32,15 +32,18 @@ def avoidable(
     sharing = sharing_of(options)
     if policy in ("fcfs", "easy", "sjbf"):
         return _counted(filled_by_classic(policy, workload, schedule, options), span)
-    alone = policy == "partition" or not sharing.lend
-    if policy == "conservative" or (sharing.minimum_run is not None and not alone):
+    apart = policy == "partition" or (policy == "deficit" and not sharing.lend)
+    if policy == "conservative" or (sharing.minimum_run is not None and not apart):
         return None
     sharing, sites, weights = checked(options, len(workload.pools))
-    if policy == "partition" or (policy == "deficit" and alone):
-        parts = (part_of(workload, sharing, sites, weights, number) for number in range(len(weights)))
-        return sum(_counted(_filled(*part, (1,), _of(schedule, jobs)), span) for jobs, *part in parts)
-    own = {"half_life": 0} if policy == "deficit" else {"floor_percent": 0}
-    return _counted(_filled(workload, replace(sharing, **own), sites, weights, schedule), span)
+    if apart:
+        counted = 0
+        for number in range(len(weights)):
+            jobs, alone, own, places = part_of(workload, sharing, sites, weights, number)
+            counted += _counted(_filled(alone, own, places, (1,), _of(schedule, jobs)), span)
+        return counted
+    own = replace(sharing, half_life=0) if policy == "deficit" else replace(sharing, floor_percent=0)
+    return _counted(_filled(workload, own, sites, weights, schedule), span)
 
 
 def _of(schedule: Schedule, jobs: Ints) -> Schedule:

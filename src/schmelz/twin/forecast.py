@@ -17,7 +17,7 @@ from schmelz.twin.foreseen import Draw, Forecast, Frame, drawn_figures, gathered
 from schmelz.twin.generator import generated
 from schmelz.twin.pools import deficit
 from schmelz.twin.sharing import PoolOptions, Sharing
-from schmelz.twin.workload import Ints, Schedule, Small, Workload
+from schmelz.twin.workload import Ints, Schedule, Workload
 from schmelz.units import Period
 
 JOBS_AT_MOST = 400_000
@@ -111,8 +111,8 @@ def _frame(future: Future) -> Frame:
     return Frame(future.now, future.window, future.gpus, future.sharing, future.delivered, before)
 
 
-def _options(future: Future, sites: Small) -> PoolOptions:
-    sharing = replace(future.sharing, job_sites=sites, until=future.window.end)
+def _options(future: Future, sites: Ints) -> PoolOptions:
+    sharing = replace(future.sharing, job_sites=sites.astype(np.int32), until=future.window.end)
     return PoolOptions(future.gpus, sharing=sharing)
 
 

@@ -41,8 +41,8 @@ def partition(workload: Workload, options: Options) -> Schedule:
     sharing, sites, weights = checked(options, len(workload.pools))
     parts = []
     for number in range(len(workload.pools)):
-        jobs, *part = part_of(workload, sharing, sites, weights, number)
-        parts.append((jobs, run(*part, (1,), options.watch)))
+        jobs, alone, own, places = part_of(workload, sharing, sites, weights, number)
+        parts.append((jobs, run(alone, own, places, (1,), options.watch)))
     start, end, size = np.full((3, len(workload)), -1, np.int64)
     site = np.full(len(workload), -1, np.int32)
     for jobs, done in parts:
