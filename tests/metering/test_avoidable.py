@@ -13,8 +13,8 @@ from metering.test_split import job, waiting
 from schmelz.metering import avoidable as module
 from schmelz.metering.attribute import attribute
 from schmelz.metering.avoidable import FAR, avoidable
-from schmelz.metering.levels import beyond
 from schmelz.metering.supply import Outage
+from schmelz.rules.levels import beyond
 from schmelz.rules.queue import Running, State, Waiting, next_starts
 from schmelz.units import Period
 

@@ -21,11 +21,11 @@ import polars as pl
 
 from schmelz.metering.fairness import stretches
 from schmelz.metering.flows import flows
-from schmelz.metering.levels import beyond
 from schmelz.metering.places import UNKNOWN
 from schmelz.metering.segments import segments, waits
 from schmelz.metering.supply import Outage
 from schmelz.policy.schema import System
+from schmelz.rules.levels import beyond
 from schmelz.rules.queue import Running, State, Waiting, next_starts
 from schmelz.rules.shares import dead_band
 from schmelz.units import Period

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
-from schmelz.metering import levels
+from schmelz.rules import levels
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 BEGIN, STOP, POOL, GPUS = range(4)  # columns of both
