@@ -154,7 +154,11 @@ def test_it_is_what_a_slow_replay_counts(rows: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.slow  # compiling takes seconds
-@settings(max_examples=5 * settings.default.max_examples, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=5 * settings.default.max_examples,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(rows_of(), max_size=14))
 def test_the_compiled_rule_counts_the_same(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]]) -> None:
     full = [{**row, "job": f"{n:02}"} for n, row in enumerate(rows)]
