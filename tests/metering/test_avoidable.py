@@ -104,9 +104,8 @@ def rows_of(draw: st.DrawFn) -> dict[str, Any]:
 def replay(rows: list[dict[str, Any]]) -> int | None:
     """The same, asking anew at every change and then counting seconds; None where records claim too much."""
     long = 172_800
-    ends = {
-        t for r in rows for t in (r["eligible"], r["start"], r["start"] and r["start"] + r["elapsed"]) if t is not None
-    }
+    begun = [r for r in rows if r["start"] is not None]
+    ends = {r["eligible"] for r in rows} | {t for r in begun for t in (r["start"], r["start"] + r["elapsed"])}
     times = sorted({0, END} | {t for t in ends if 0 < t < END})
     filled: list[int] = []
     owed = dict.fromkeys(("eurohpc", "national"), Fraction(0))
