@@ -27,12 +27,13 @@ FORGOTTEN = "~"  # begins the name of a forgotten user; no Unix name does
 
 @dataclass(frozen=True)
 class Merge:
-    """The new manifest, and how many of the runs were new, changed a known one, or were known as they are."""
+    """The new manifest, how many of the runs were new, changed a known one, or were known as they are, and their months."""
 
     manifest: dict[str, str]
     added: int
     replaced: int
     same: int
+    months: tuple[str, ...]
 
 
 class Batches:
@@ -102,7 +103,8 @@ def merge(
     months = list(in_order(one, batches.months()))
     added, replaced, every = (sum(month[at] for month in months) for at in (2, 3, 4))  # type: ignore[misc]
     result = dict(manifest) | {month: file for month, file, *_ in months if file}
-    return Merge(dict(sorted(result.items())), added, replaced, every - added - replaced)
+    touched = tuple(month for month, *_ in months)
+    return Merge(dict(sorted(result.items())), added, replaced, every - added - replaced, touched)
 
 
 def rename(directory: Path, manifest: Mapping[str, str], user: str, name: str) -> dict[str, str]:
