@@ -18,7 +18,7 @@ FLOWS = ("own", "returned", "borrowed", "lent")
 def flows(frame: pl.DataFrame, weights: Mapping[str, int], carry: Mapping[str, int]) -> pl.DataFrame:
     """Add `own:<pool>`, `returned:`, `borrowed:` (GPU-seconds x W) and `lent:` (x W x FINE) to segments in order."""
     whole, pools = sum(weights.values()), list(weights)
-    balance = {pool: weights[pool] * pl.col("capacity") - whole * pl.col(f"use:{pool}") for pool in pools}
+    balance = balances(weights)
     frame = frame.with_columns(
         *(pl.max_horizontal(0, -balance[pool]).alias(f"over:{pool}") for pool in pools),
         *(pl.max_horizontal(0, balance[pool]).alias(f"under:{pool}") for pool in pools),
@@ -36,6 +36,12 @@ def flows(frame: pl.DataFrame, weights: Mapping[str, int], carry: Mapping[str, i
     several = pl.max_horizontal(f"under:{pool}" for pool in pools) < pl.col("under")
     shared = frame.select((several & (pl.col("over") > 0)).any()).item()
     return frame.with_columns(flow for pool in pools for flow in _parts(pool, whole, shared))
+
+
+def balances(weights: Mapping[str, int]) -> dict[str, pl.Expr]:
+    """Per pool, share less use in every segment, in GPUs x W; times dt, what its deficit grows by."""
+    whole = sum(weights.values())
+    return {pool: weight * pl.col("capacity") - whole * pl.col(f"use:{pool}") for pool, weight in weights.items()}
 
 
 def _before(change: pl.Expr, begin: int) -> pl.Expr:
