@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import polars as pl
 
 from schmelz.metering.flows import balances
@@ -50,8 +49,8 @@ def avoidable(
         return 0
     band = dead_band(system.gpus() * window_s, system.sharing.dead_band_ppm)
     count = _compiled if states.height > STATES else _replayed
-    filled = np.concatenate([
-        count(system, here, *_queue(system, attributed, part, spent, here["t"]), band)
+    filled = pl.concat([
+        pl.Series(count(system, here, *_queue(system, attributed, part, spent, here["t"]), band), dtype=pl.Int64)
         for part in parts
         for here in [states.filter(pl.col("t").is_between(part.start, part.end, "left"))]
         if here.height
@@ -60,8 +59,8 @@ def avoidable(
     if states.height > STATES:
         from schmelz.metering import fill_kernel
 
-        return int(fill_kernel.beyond(states["piece"].to_numpy(), seconds.to_numpy(), filled, cycle))
-    return beyond(states["piece"].to_list(), seconds.to_list(), filled.tolist(), cycle)
+        return int(fill_kernel.beyond(states["piece"].to_numpy(), seconds.to_numpy(), filled.to_numpy(), cycle))
+    return beyond(states["piece"].to_list(), seconds.to_list(), filled.to_list(), cycle)
 
 
 def _parts(span: Period, zone: ZoneInfo) -> Iterator[Period]:
@@ -155,9 +154,11 @@ def _compiled(system: System, states: pl.DataFrame, asking: pl.DataFrame, runnin
     return fill_kernel.filled(*matrices, len(system.nodes), band, system.sharing.floor_percent)
 
 
-def _replayed(system: System, states: pl.DataFrame, asking: pl.DataFrame, running: pl.DataFrame, band: int) -> Any:
+def _replayed(
+    system: System, states: pl.DataFrame, asking: pl.DataFrame, running: pl.DataFrame, band: int
+) -> list[int]:
     replay = _Replay(system, asking, running, band)
-    return np.array([replay.filled(row) for row in states.iter_rows(named=True)], np.int64)
+    return [replay.filled(row) for row in states.iter_rows(named=True)]
 
 
 def _numbers(system: System, states: pl.DataFrame, asking: pl.DataFrame, running: pl.DataFrame) -> tuple[Any, Any, Any]:

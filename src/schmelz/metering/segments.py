@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from zoneinfo import ZoneInfo
 
-import numpy as np
 import polars as pl
 
 from schmelz.metering.attribute import OVERHEAD
@@ -85,6 +84,8 @@ def _days(span: Period, zone: ZoneInfo) -> pl.DataFrame:
 
 def _waits(system: System, runs: pl.DataFrame, span: Period) -> Iterator[pl.DataFrame]:
     """Per pool, when it begins and when it ceases to have a job that waits."""
+    import numpy as np  # only here and below: most commands read figures of use and no segments
+
     waiting = waits(runs, span).select("pool", "begin", "stop")
     for pool in system.pools:
         own = waiting.filter(pl.col("pool") == pool.id)
@@ -123,6 +124,8 @@ def _of(key: str, value: str, gpus: pl.Expr, line: str) -> pl.Expr:
 
 def _levels(changes: pl.DataFrame, others: pl.Series, end: int) -> pl.DataFrame:
     """The running sums of what is added at `begin` and taken at `stop`, at each moment up to `end`, and at the others."""
+    import numpy as np
+
     moments = np.concatenate([changes["begin"].to_numpy(), changes["stop"].to_numpy(), others.to_numpy()])
     order = np.argsort(moments, kind="stable")  # quick where much is in order already, as the begins are
     order = order[: np.searchsorted(moments, end, sorter=order)]
