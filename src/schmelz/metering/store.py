@@ -21,7 +21,7 @@ from schmelz.metering.ahead import in_order
 from schmelz.metering.runs import KEY, RUN_SCHEMA, RecordError, is_open, latest
 
 KEPT_SECONDS = 3600
-KEPT_ROWS = 2_000_000
+KEPT_ROWS = 1_000_000
 FORGOTTEN = "~"  # begins the name of a forgotten user; no Unix name does
 
 
