@@ -17,7 +17,7 @@ from time import time
 
 import polars as pl
 
-from schmelz.metering.ahead import in_order
+from schmelz.metering.ahead import AT_ONCE, in_order
 from schmelz.metering.runs import KEY, RUN_SCHEMA, RecordError, is_open, latest
 
 KEPT_SECONDS = 3600
@@ -52,6 +52,11 @@ class Batches:
         self._rows += runs.height
         if self._rows > KEPT_ROWS:
             self._spill()
+
+    @property
+    def many(self) -> bool:
+        """Whether some of them had to go into files: then a month is large, and one at a time is enough."""
+        return self._number > 0
 
     def months(self) -> list[str]:
         return sorted(self._kept)
@@ -100,7 +105,7 @@ def merge(
             begun(file, after)
         return month, file, added, 0 if added == news.height else _replaced(before, after), every
 
-    months = list(in_order(one, batches.months()))
+    months = list(in_order(one, batches.months(), 1 if batches.many else AT_ONCE))
     added, replaced, every = (sum(month[at] for month in months) for at in (2, 3, 4))  # type: ignore[misc]
     result = dict(manifest) | {month: file for month, file, *_ in months if file}
     touched = tuple(month for month, *_ in months)
