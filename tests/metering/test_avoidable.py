@@ -16,7 +16,7 @@ from schmelz.metering.avoidable import FAR, avoidable
 from schmelz.metering.supply import Outage
 from schmelz.rules.levels import beyond
 from schmelz.rules.queue import Running, State, Waiting, next_starts
-from schmelz.units import Period
+from schmelz.units import DAY, Period
 
 END, CYCLE = 100, 10
 EVERYWHERE = {"partition": "any"}
@@ -248,3 +248,34 @@ def test_levels_count_what_lasted_beyond_a_cycle(steps: list[tuple[int, int, int
         line = [gpus for number, seconds, gpus in steps if number == piece for _ in range(seconds)]
         expected += sum(min(line[t - cycle : t + 1]) for t in range(cycle, len(line)))
     assert beyond(*([step[n] for step in steps] for n in range(3)), cycle) == expected
+
+
+def by_parts(monkeypatch: pytest.MonkeyPatch, days: int, *rows: dict[str, Any]) -> list[int]:
+    """The count of a span of so many days: at once, and day by day."""
+    factory, whole = make.factory(sharing={"cycle": 3600}), Period(0, days * DAY)
+    runs = attribute(make.runs(*({**row, "job": f"{n:02}"} for n, row in enumerate(rows))), factory, {})
+    found = []
+    for part in (31, 1):
+        monkeypatch.setattr(module, "PART_DAYS", part)
+        found.append(avoidable(factory.systems[0], factory.zone, runs, (), whole, window_s=whole.seconds))
+    return found
+
+
+def test_what_is_owed_goes_on_from_part_to_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the first day one pool has everything; on the second its smaller job came first, and the other's starts."""
+    first = [job("eurohpc", 8, 0, DAY, eligible=0, nodes=nodes) for nodes in ("n[01-02]", "s[01-02]")]
+    floors = {"eurohpc": "n01", "national": "s01"}
+    second = [job(pool, 4, DAY, DAY, eligible=DAY, nodes=node, limit_s=DAY) for pool, node in floors.items()]
+    asks = (waiting("eurohpc", 3, since=DAY, limit_s=DAY), waiting("national", 4, since=DAY, limit_s=DAY))
+    assert by_parts(monkeypatch, 2, *first, *second, *asks) == [4 * (DAY - 3600)] * 2
+
+
+@pytest.mark.slow
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(rows_of(), max_size=14))
+def test_a_long_span_is_counted_in_parts(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]]) -> None:
+    """Runs drawn out over three days."""
+    times = ("start", "elapsed", "eligible", "limit_s")
+    long = [{**row, **{name: row[name] * 2400 for name in times if row.get(name)}} for row in rows]
+    whole, daily = by_parts(monkeypatch, 3, *long)
+    assert whole == daily
