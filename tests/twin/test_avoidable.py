@@ -1,5 +1,6 @@
 """The avoidable idle of a schedule: none in the twin's own, and to the second where a job was held back by hand."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -98,3 +99,15 @@ def height(plain: Plain, now: int) -> int:
     plain.running = {job.number: job for job in there if 0 <= job.start <= now < job.start + job.run}
     plain.waiting = {job.number: job for job in there if job.start < 0 or job.start > now}
     return sum(plain.waiting[int(start.job)].size for start in next_starts(plain.state()))
+
+
+def test_the_command_tells_it_or_says_why_not(run) -> None:
+    said = {}
+    for policy in ("easy", "conservative", "deficit"):
+        arguments = ("--generate", "300", "--gpus", "64", "--load", "1.2", "--policy", policy, "--json")
+        code, out, _ = run(*arguments)
+        assert code == 0
+        said[policy] = json.loads(out)
+    assert [said[policy]["avoidable_idle_gpu_s"] for policy in said] == [0, None, 0]
+    assert [any("avoidable idle" in rule for rule in said[policy]["rules"]) for policy in said] == [False, True, False]
+    assert all(one["idle_while_waiting_gpu_s"] > 0 for one in said.values())
