@@ -135,13 +135,22 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], None], str]] = {
         "attributes.csv: p1: has 0 rows, the chain knows 1",
     ),
     "an invented access time": (lambda d: _cell(d, "access.csv", "gpu_s", "1"), "access.csv"),
-    "a truncated file": (lambda d: _truncate(d / "events.jsonl"), ""),
+    "a truncated file": (lambda d: _truncate(d / "events.jsonl"), "events.jsonl: cannot be read"),
     "a file too many": (lambda d: (d / "notes.txt").write_text("x"), "notes.txt: is not named by the manifest"),
     "a shorter outage": (lambda d: _cell(d, "outages.csv", "end", "1772150000"), "splits.json"),
     "events in another order": (_swap_events, "events.jsonl: line 1: the chain is broken"),
     "an invented claim": (lambda d: _cell(d, "usage.csv", "gpu_s", "1"), "usage.csv"),
     "a missing file": (lambda d: (d / "outages.csv").unlink(), "outages.csv: is missing"),
-    "a broken file": (lambda d: (d / "runs.csv").write_text("garbage\n\x00"), "the facts cannot be read"),
+    "a broken file": (lambda d: (d / "runs.csv").write_text("garbage\n\x00"), "runs.csv: cannot be read"),
+    "an empty policy": (lambda d: (d / "factory.json").write_text(""), "factory.json: cannot be read"),
+    "no attributes at all": (lambda d: (d / "attributes.csv").write_text(""), "attributes.csv: cannot be read"),
+    "no outages at all": (lambda d: (d / "outages.csv").write_text(""), "outages.csv: cannot be read"),
+    "an empty claim": (lambda d: (d / "access.csv").write_text(""), "access.csv: cannot be read"),
+    "half a claim": (lambda d: _truncate(d / "splits.json"), "splits.json: cannot be read"),
+    "claims in another order": (
+        lambda d: _rows(d / "usage.csv", lambda rows: rows[::-1]),
+        "usage.csv: the rows are right but stand in another order",
+    ),
 }
 
 

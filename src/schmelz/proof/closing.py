@@ -22,7 +22,7 @@ from schmelz.metering import split as splitting
 from schmelz.metering.pieces import pieces
 from schmelz.metering.runs import KEY
 from schmelz.metering.usage import Attributes
-from schmelz.proof.facts import INPUTS, Facts, file_digest, read_inputs, write_inputs
+from schmelz.proof.facts import INPUTS, Facts, file_digest, read_file, read_inputs, write_inputs
 from schmelz.proof.heads import Closing, check_month, following, head
 from schmelz.proof.recompute import ACCESS_KEYS, access, attributed
 from schmelz.units import Period, day_start
@@ -196,7 +196,8 @@ def _counted(closings: Iterable[Closing], closed: Path) -> pl.DataFrame:
 
 
 def read_totals(directory: Path, name: str) -> pl.DataFrame:
-    return pl.read_csv(directory / name, schema=SCHEMAS[name]).with_columns(pl.col(pl.String).fill_null(""))
+    frame = read_file(directory / name, lambda path: pl.read_csv(path, schema=SCHEMAS[name]))
+    return frame.with_columns(pl.col(pl.String).fill_null(""))
 
 
 def read_frozen(directory: Path, month: str) -> Facts:

@@ -9,7 +9,7 @@ SHOWN = 20
 
 
 def in_rows(where: str, keys: Sequence[str], claimed: pl.DataFrame, ours: pl.DataFrame) -> Iterator[str]:
-    """Rows that stand there twice, are missing, are too many, or have other figures."""
+    """Rows that stand there twice, are missing, are too many, have other figures, or stand in another order."""
     names = list(keys)
     texts = [pl.col(name).cast(pl.String).fill_null("") for name in names]
     claimed, ours = claimed.with_columns(texts), ours.with_columns(texts)
@@ -21,6 +21,8 @@ def in_rows(where: str, keys: Sequence[str], claimed: pl.DataFrame, ours: pl.Dat
             if row[figure] != row[f"{figure}_claimed"]:
                 place = " ".join(row[name] for name in names)
                 yield f"{where}: {place}: {figure} is claimed as {row[f'{figure}_claimed']}, recomputed {row[figure]}"
+    if not claimed.select(names).equals(ours.select(names)) and claimed.sort(names).equals(ours.sort(names)):
+        yield f"{where}: the rows are right but stand in another order"
 
 
 def in_json(where: str, claimed: object, ours: object) -> Iterator[str]:

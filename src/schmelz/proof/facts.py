@@ -9,12 +9,14 @@ the export, which an owner can keep.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
+from schmelz.faults import BadInput
 from schmelz.metering.runs import RUN_SCHEMA
 from schmelz.metering.supply import Outage
 from schmelz.metering.usage import ATTRIBUTES, Attributes
@@ -47,6 +49,7 @@ OUTAGE_COLUMNS = {
     "pool": pl.String,
 }
 Event = tuple[Mapping[str, object], str]
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -78,17 +81,30 @@ def write_inputs(facts: Facts, to: Path) -> None:
 
 
 def read_inputs(directory: Path, as_of: int) -> Facts:
-    """The facts in these files, without events. Raises whatever is wrong with them."""
-    runs = pl.read_csv(directory / "runs.csv", schema=RUN_SCHEMA)
+    """The facts in these files, without events. Raises BadInput, which names the file, for whatever is wrong with one."""
     return Facts(
-        factory=Factory.model_validate_json((directory / "factory.json").read_bytes()),
-        projects=pl.read_csv(directory / "projects.csv", schema=PROJECT_COLUMNS),
-        runs=runs.with_columns(pl.col(pl.String, pl.Categorical).fill_null("")),
-        outages=tuple(_outages(directory / "outages.csv")),
+        factory=read_file(directory / "factory.json", lambda path: Factory.model_validate_json(path.read_bytes())),
+        projects=read_file(directory / "projects.csv", lambda path: pl.read_csv(path, schema=PROJECT_COLUMNS)),
+        runs=read_file(directory / "runs.csv", _runs),
+        outages=read_file(directory / "outages.csv", _outages),
         events=(),
         as_of=as_of,
-        attributes=_attributes(directory / "attributes.csv"),
+        attributes=read_file(directory / "attributes.csv", _attributes),
     )
+
+
+def read_file(path: Path, read: Callable[[Path], Read]) -> Read:
+    """What is read of the file. Raises BadInput with its name: somebody may have written anything into it."""
+    try:
+        return read(path)
+    except Exception as error:
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadInput(f"{path.name}: cannot be read: {said}") from None
+
+
+def _runs(path: Path) -> pl.DataFrame:
+    runs = pl.read_csv(path, schema=RUN_SCHEMA)
+    return runs.with_columns(pl.col(pl.String, pl.Categorical).fill_null(""))
 
 
 def attribute_frame(rows: Iterable[Attributes]) -> pl.DataFrame:
@@ -105,12 +121,12 @@ def outage_frame(outages: Iterable[Outage]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=OUTAGE_COLUMNS, orient="row").sort(list(OUTAGE_COLUMNS), nulls_last=True)
 
 
-def _outages(path: Path) -> Iterable[Outage]:
+def _outages(path: Path) -> tuple[Outage, ...]:
     """Exports from before pools stood with reservations have five columns."""
     with path.open(encoding="utf-8") as file:
         names = file.readline().rstrip("\n").split(",")
     rows = pl.read_csv(path, schema={name: OUTAGE_COLUMNS[name] for name in names})
-    return (Outage(**row) for row in rows.iter_rows(named=True))
+    return tuple(Outage(**row) for row in rows.iter_rows(named=True))
 
 
 def file_digest(path: Path) -> str:

@@ -19,7 +19,7 @@ from schmelz.proof import closings
 from schmelz.proof.awards import attributes, awards
 from schmelz.proof.chain import broken
 from schmelz.proof.differences import SHOWN, in_json, in_rows
-from schmelz.proof.facts import CLAIMS, FACTS, FORMAT, Facts, file_digest, read_inputs
+from schmelz.proof.facts import CLAIMS, FACTS, FORMAT, Event, Facts, file_digest, read_file, read_inputs
 from schmelz.proof.recompute import ACCESS_KEYS, KEYS, access, splits, use
 
 MANIFEST = "manifest.json"
@@ -39,10 +39,12 @@ def verify(directory: Path, head: str | None = None) -> tuple[str, ...]:
     try:
         facts = _facts(directory, manifest)
     except Exception as error:  # whatever somebody wrote into these files: it is a finding
-        return (*found, f"the facts cannot be read: {_said(error)}")
+        return (*found, f"{_said(error)}; without it nothing can be computed")
     for check in (_chain, awards, attributes, _runs, _usage, _access, _splits, *closings.CHECKS):
         try:
             found += _first(check(directory, facts, manifest))
+        except BadInput as error:  # it names the file
+            found.append(_said(error))
         except Exception as error:
             found.append(f"{check.__name__.removeprefix('_')}: cannot be checked: {_said(error)}")
     return tuple(found)
@@ -110,10 +112,14 @@ def _there(directory: Path) -> Iterable[str]:
 
 
 def _facts(directory: Path, manifest: Mapping[str, Any]) -> Facts:
-    facts = read_inputs(directory, manifest["as_of"])
-    with (directory / "events.jsonl").open(encoding="utf-8") as file:
+    events = read_file(directory / "events.jsonl", _events)
+    return replace(read_inputs(directory, manifest["as_of"]), events=events)
+
+
+def _events(path: Path) -> tuple[Event, ...]:
+    with path.open(encoding="utf-8") as file:
         events = [json.loads(line) for line in file]
-    return replace(facts, events=tuple((event, event.pop("hash")) for event in events))
+    return tuple((event, event.pop("hash")) for event in events)
 
 
 def _chain(_: Path, facts: Facts, manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -131,17 +137,18 @@ def _runs(_: Path, facts: Facts, __: Mapping[str, Any]) -> Iterator[str]:
 
 def _usage(directory: Path, facts: Facts, _: Mapping[str, Any]) -> Iterator[str]:
     ours = use(facts)
-    yield from in_rows("usage.csv", KEYS, pl.read_csv(directory / "usage.csv", schema=ours.schema), ours)
+    claimed = read_file(directory / "usage.csv", lambda path: pl.read_csv(path, schema=ours.schema))
+    yield from in_rows("usage.csv", KEYS, claimed, ours)
 
 
 def _access(directory: Path, facts: Facts, _: Mapping[str, Any]) -> Iterator[str]:
     ours = access(facts)
-    claimed = pl.read_csv(directory / "access.csv", schema=ours.schema)
+    claimed = read_file(directory / "access.csv", lambda path: pl.read_csv(path, schema=ours.schema))
     yield from in_rows("access.csv", ACCESS_KEYS, claimed, ours)
 
 
 def _splits(directory: Path, facts: Facts, _: Mapping[str, Any]) -> Iterator[str]:
-    claimed = json.loads((directory / "splits.json").read_text(encoding="utf-8"))
+    claimed = read_file(directory / "splits.json", lambda path: json.loads(path.read_text(encoding="utf-8")))
     yield from in_json("splits.json", claimed, json.loads(json.dumps(splits(facts))))
 
 
