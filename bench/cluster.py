@@ -2,10 +2,11 @@
 
 Starts two labs of its own on loopback, one for the baseline and one for us, so that both begin with an empty data base.
 Every figure is a whole command `schmelz`, from its start to its end, with its own seconds of CPU and the Slurm processes
-that it started. Principal investigators coordinate their accounts, as the policy file says. Where no Slurm can run it says
+that it started. Principal investigators coordinate their accounts, as the policy file says; `--no-coordinators`: nobody does. Where no Slurm can run it says
 so and ends.
 """
 
+import argparse
 import os
 import shutil
 import sqlite3
@@ -41,6 +42,9 @@ print(len(asked))
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--no-coordinators", action="store_true")
+    given = parser.parse_args()
     why = "; ".join(refusals(Settings(Path("/tmp/schmelz-bench-probe"))))
     if os.getuid() != 0:
         why = "; ".join(filter(None, ("only root can start a lab", why)))
@@ -53,11 +57,14 @@ def main() -> None:
         load = time.perf_counter() - begun
     print(f"{f'one sacctmgr load, {PROJECTS:,} accounts, {2 * PROJECTS:,} associations':56} {load:7.2f} s")
     with lab() as (place, running):
-        measure(place, running, load)
+        policy = factory_toml(running.settings)
+        if given.no_coordinators:
+            policy = policy.replace("pi_coordinates = true", "pi_coordinates = false")
+        (place / "factory.toml").write_text(policy)
+        measure(place, load)
 
 
-def measure(place: Path, running: Lab, load: float) -> None:
-    (place / "factory.toml").write_text(factory_toml(running.settings))
+def measure(place: Path, load: float) -> None:
     told = {"SCHMELZ_DATA": str(place / "data"), "SCHMELZ_FACTORY": str(place / "factory.toml"), "SCHMELZ_AS": "gilles"}
     os.environ |= told | counting(place)
 
