@@ -137,7 +137,8 @@ def test_a_member_who_leaves_while_a_job_runs(world: World) -> None:
     """The job ends as it would have; the place in Slurm goes with the next apply, which takes nothing away."""
     two_months(world, "p200004", "bruno", "anna")
     world.apply()
-    job = sent(world, "p200004", 5, "sleep 8")
+    go = world.lab.settings.directory / "go"
+    job = sent(world, "p200004", 10, f"while [ ! -e {go} ]; do sleep 0.2; done")
     until(world, job, "RUNNING")
     world.leave("p200004", "anna")
     assert world.run("apply").code == 4
@@ -145,8 +146,9 @@ def test_a_member_who_leaves_while_a_job_runs(world: World) -> None:
     still = world.run("plan")
     assert (still.code, f"! p200004: {world.anna} left while jobs were there" in still.out) == (0, True), still
     assert "AssocMaxSubmitJobLimit" in refused(world, "p200004")
+    go.touch()
     until(world, job, "COMPLETED")
-    assert wait_until(lambda: world.run("plan").code == 3, 40)
+    assert wait_until(lambda: world.run("plan").code == 3, 60)
     assert "1 locked association cleared away; 0 accounts closed, 0 members lose access" in world.run("plan").out
     assert world.run("apply").code == 0  # without --allow-remove
     assert world.run("plan").code == 0

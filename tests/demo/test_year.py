@@ -16,13 +16,17 @@ from rules import modes
 from schmelz.demo.model import Year
 from schmelz.demo.records import HEADER, node_list
 from schmelz.demo.year import run, year
+from schmelz.metering.attribute import attribute
+from schmelz.metering.avoidable import avoidable
 from schmelz.metering.sacct import read
+from schmelz.metering.supply import Outage
+from schmelz.metering.windows import shared
 from schmelz.policy.load import load
 from schmelz.policy.nodes import expand_nodes
 from schmelz.policy.schema import Factory, System
 from schmelz.rules.award import check_amount
 from schmelz.rules.eligibility import Answers, assess
-from schmelz.units import DAY, iso, local_date
+from schmelz.units import DAY, Period, iso, local_date
 
 UNTIL = int(datetime.fromisoformat("2026-11-23T00:00:00+01:00").timestamp())
 
@@ -209,6 +213,17 @@ def test_an_outage_and_an_announced_maintenance(story: Told) -> None:
     assert {row.kind for row in rows} == {"maintenance", "down"}
 
 
+def test_no_gpu_idles_that_the_rule_would_fill(story: Told) -> None:
+    """Promise 3, audited from the records alone: avoidable idle is 0."""
+    system, window = story.system, shared(story.factory, story.system.id, UNTIL - 1)
+    records = read(story.text, system=system.id, cluster=system.cluster.name).runs
+    runs = attribute(records, story.factory, {project.code: project.pool for project in story.year.projects})
+    away = [Outage(system.id, one.node, one.kind, one.start, one.end) for one in story.year.node_outages()]
+    span = Period(window.start, UNTIL)
+    found = avoidable(system, story.factory.zone, runs, away, span, window_s=window.seconds)
+    assert found == 0
+
+
 def test_another_seed_is_another_year_and_the_same_seed_the_same() -> None:
     file = FACTORIES["alpine"]
     assert year(load(file), 1, UNTIL) == told(file).year
@@ -219,7 +234,7 @@ def test_the_same_seed_gives_the_same_bytes_everywhere() -> None:
     """On a small machine, in any process: a change of this digest is a change of every demo."""
     factory = modes.factory(modes.mode(), modes.mode(id="forge", pool="national", gpu_hours={"default": 9}))
     text = run(factory, year(factory, 7, UNTIL))
-    assert hashlib.sha256(text).hexdigest() == "13d434d7b97e6f9f6ff15064f8ecb55108f20c3cdf3e99c76f17a5826903c9df"
+    assert hashlib.sha256(text).hexdigest() == "9b87e3b00152b3ec8761c34c1b602085813cec10db4f21a4d83bbfe6ce9d7190"
 
 
 def test_a_factory_without_access_modes_has_a_quiet_year() -> None:

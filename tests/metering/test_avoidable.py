@@ -1,5 +1,6 @@
 """Avoidable idle: by hand, and against a replay that asks the rule anew at every change and counts every second."""
 
+import dataclasses
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -11,11 +12,11 @@ import make
 from metering.test_split import job, waiting
 from schmelz.metering import avoidable as module
 from schmelz.metering.attribute import attribute
-from schmelz.metering.avoidable import avoidable
-from schmelz.metering.levels import beyond
+from schmelz.metering.avoidable import FAR, avoidable
 from schmelz.metering.supply import Outage
+from schmelz.rules.levels import beyond
 from schmelz.rules.queue import Running, State, Waiting, next_starts
-from schmelz.units import Period
+from schmelz.units import DAY, Period
 
 END, CYCLE = 100, 10
 EVERYWHERE = {"partition": "any"}
@@ -51,6 +52,31 @@ def test_only_what_fits_the_free_gpus_of_a_site_counts() -> None:
     assert of(*busy, waiting("national", 2)) == 2 * 90
     assert of(*busy, waiting("national", 2, partition="gpu-south")) == 0, "it asked for the other site"
     assert of(*busy, waiting("national", 2, **EVERYWHERE)) == 2 * 90
+
+
+def test_a_place_may_have_been_kept_at_either_site() -> None:
+    """The large job ran in the south, but may have asked for any site: then the north was kept for it."""
+    north, south = job("eurohpc", 6, nodes="n[01-02]", limit_s=END), job("eurohpc", 8, nodes="s[01-02]", limit_s=END)
+    large = job("national", 8, END + 5, 5, nodes="s[01-02]", eligible=0, limit_s=50)
+    small = waiting("eurohpc", 2, since=1, limit_s=2 * END)
+    assert of(north, south, large, small) == 0
+    assert of(north, south, small) == 2 * (END - 1 - CYCLE)
+
+
+def test_who_was_cancelled_stood_in_the_queue_and_is_not_missed() -> None:
+    busy = job("eurohpc", 4, 0, END, nodes="n01", limit_s=END)
+    gone = waiting("national", 8, state="CANCELLED", end=60, limit_s=50)
+    small = waiting("eurohpc", 4, since=1, limit_s=2 * END)
+    assert of(waiting("national", 4, state="CANCELLED", end=60)) == 0
+    assert of(busy, gone, small) == 4 * (END - 60 - CYCLE), "until it was cancelled the place was kept for it"
+
+
+def test_nobody_starts_what_would_reach_into_a_maintenance() -> None:
+    planned = tuple(Outage(make.SYSTEM, node, "maintenance", 80, 90) for node in ("n01", "n02", "s01", "s02"))
+    assert of(waiting("national", 4, limit_s=200), outages=planned) == 0
+    assert of(waiting("national", 4, limit_s=50), outages=planned) == 4 * (80 - CYCLE)
+    broken = tuple(dataclasses.replace(one, kind="down") for one in planned)
+    assert of(waiting("national", 4, limit_s=200), outages=broken) == 4 * (80 - CYCLE), "nobody knew"
 
 
 def test_a_gap_kept_for_a_large_job_is_not_avoidable() -> None:
@@ -104,9 +130,8 @@ def rows_of(draw: st.DrawFn) -> dict[str, Any]:
 def replay(rows: list[dict[str, Any]]) -> int | None:
     """The same, asking anew at every change and then counting seconds; None where records claim too much."""
     long = 172_800
-    ends = {
-        t for r in rows for t in (r["eligible"], r["start"], r["start"] and r["start"] + r["elapsed"]) if t is not None
-    }
+    ran = [(r["start"], r["start"] + r["elapsed"]) for r in rows if r["start"] is not None]
+    ends = {t for run in ran for t in run} | {r["eligible"] for r in rows}
     times = sorted({0, END} | {t for t in ends if 0 < t < END})
     filled: list[int] = []
     owed = dict.fromkeys(("eurohpc", "national"), Fraction(0))
@@ -136,7 +161,11 @@ def replay(rows: list[dict[str, Any]]) -> int | None:
         )
         state = State(t, 16, free, queue, busy, {p: int(d // 1) for p, d in owed.items()}, 16 * END * 1000 // 10**6, 25)
         sizes = {r["job"]: r["gpus"] for r in rows}
-        filled += [sum(sizes[start.job] for start in next_starts(state))] * (after - t)
+        anywhere = dataclasses.replace(
+            state, waiting=tuple(dataclasses.replace(j, sites=("north", "south")) for j in queue)
+        )
+        both = [sum(sizes[start.job] for start in next_starts(one)) for one in (state, anywhere)]
+        filled += [min(both)] * (after - t)
         for pool in owed:
             owed[pool] += (8 - sum(r["gpus"] for r in running if r["account"] == f"{pool}-1")) * (after - t)
     return sum(min(filled[t - CYCLE : t + 1]) for t in range(CYCLE, END))
@@ -154,7 +183,11 @@ def test_it_is_what_a_slow_replay_counts(rows: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.slow  # compiling takes seconds
-@settings(max_examples=5 * settings.default.max_examples, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=5 * settings.default.max_examples,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(rows_of(), max_size=14))
 def test_the_compiled_rule_counts_the_same(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]]) -> None:
     full = [{**row, "job": f"{n:02}"} for n, row in enumerate(rows)]
@@ -197,9 +230,9 @@ def test_the_compiled_rule_starts_what_the_rule_starts(data: st.DataObject) -> N
         {f"p{n}": deficit for n, deficit in enumerate(owed)}, band, floor,
     )  # fmt: skip
     expected = sum(asks[int(start.job)][1] for start in next_starts(state))
-    waits = np.array([(0, 1, *row, 0) for row in asks], np.int64).reshape(-1, 7)
+    waits = np.array([(0, 1, *row, 1, 0) for row in asks], np.int64).reshape(-1, 8)
     busy = np.array([(-1, 1, *row) for row in runs], np.int64).reshape(-1, 6)
-    found = fill_kernel.filled(np.array([[0, capacity, *free, *owed]]), waits, busy, sites, band, floor)
+    found = fill_kernel.filled(np.array([[0, capacity, *free, *[FAR] * sites, *owed]]), waits, busy, sites, band, floor)
     assert found.tolist() == [expected]
 
 
@@ -215,3 +248,34 @@ def test_levels_count_what_lasted_beyond_a_cycle(steps: list[tuple[int, int, int
         line = [gpus for number, seconds, gpus in steps if number == piece for _ in range(seconds)]
         expected += sum(min(line[t - cycle : t + 1]) for t in range(cycle, len(line)))
     assert beyond(*([step[n] for step in steps] for n in range(3)), cycle) == expected
+
+
+def by_parts(monkeypatch: pytest.MonkeyPatch, days: int, *rows: dict[str, Any]) -> list[int]:
+    """The count of a span of so many days: at once, and day by day."""
+    factory, whole = make.factory(sharing={"cycle": 3600}), Period(0, days * DAY)
+    runs = attribute(make.runs(*({**row, "job": f"{n:02}"} for n, row in enumerate(rows))), factory, {})
+    found = []
+    for part in (31, 1):
+        monkeypatch.setattr(module, "PART_DAYS", part)
+        found.append(avoidable(factory.systems[0], factory.zone, runs, (), whole, window_s=whole.seconds))
+    return found
+
+
+def test_what_is_owed_goes_on_from_part_to_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the first day one pool has everything; on the second its smaller job came first, and the other's starts."""
+    first = [job("eurohpc", 8, 0, DAY, eligible=0, nodes=nodes) for nodes in ("n[01-02]", "s[01-02]")]
+    floors = {"eurohpc": "n01", "national": "s01"}
+    second = [job(pool, 4, DAY, DAY, eligible=DAY, nodes=node, limit_s=DAY) for pool, node in floors.items()]
+    asks = (waiting("eurohpc", 3, since=DAY, limit_s=DAY), waiting("national", 4, since=DAY, limit_s=DAY))
+    assert by_parts(monkeypatch, 2, *first, *second, *asks) == [4 * (DAY - 3600)] * 2
+
+
+@pytest.mark.slow
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(rows_of(), max_size=14))
+def test_a_long_span_is_counted_in_parts(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]]) -> None:
+    """Runs drawn out over three days."""
+    times = ("start", "elapsed", "eligible", "limit_s")
+    long = [{**row, **{name: row[name] * 2400 for name in times if row.get(name)}} for row in rows]
+    whole, daily = by_parts(monkeypatch, 3, *long)
+    assert whole == daily

@@ -62,7 +62,10 @@ def kept(place: Path, files: Sequence[Sequence[str]], size: int) -> dict[str, st
     return manifest
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=settings.default.max_examples // 2,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.data(), JOBS)
 def test_the_way_in_does_not_matter(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, jobs: list[tuple[int, int, int, int, str, str]]

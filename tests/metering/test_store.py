@@ -31,7 +31,7 @@ def test_a_second_reading_changes_and_writes_nothing(tmp_path: Path) -> None:
     runs = make.runs({"submit": MARCH}, {"submit": APRIL})
     first = merge(tmp_path, {}, runs)
     stamps = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert merge(tmp_path, first.manifest, runs) == Merge(first.manifest, 0, 0, 2)
+    assert merge(tmp_path, first.manifest, runs) == Merge(first.manifest, 0, 0, 2, ("2026-03", "2026-04"))
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == stamps
 
 

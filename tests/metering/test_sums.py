@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import polars as pl
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 import make
 from schmelz.metering import store, sums
@@ -25,6 +25,7 @@ ROWS = st.fixed_dictionaries(
 )
 
 
+@settings(max_examples=settings.default.max_examples // 3)  # each writes files and waits for the disk
 @given(st.lists(st.lists(ROWS, min_size=1, max_size=6), min_size=1, max_size=4))
 def test_kept_sums_are_those_of_the_runs(batches: list[list[dict[str, object]]]) -> None:
     with tempfile.TemporaryDirectory() as name:

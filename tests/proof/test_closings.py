@@ -360,7 +360,7 @@ RUN = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=8)
+@settings(max_examples=settings.default.max_examples // 7)
 @given(readings=st.lists(st.lists(RUN, max_size=3), min_size=4, max_size=4))
 def test_whatever_comes_late_today_is_frozen_and_booked_and_pending(readings: list[list[dict[str, object]]]) -> None:
     with TemporaryDirectory() as place:

@@ -181,6 +181,7 @@ def test_nothing_of_an_export(tmp_path: Path) -> None:
             verify(place)
 
 
+@pytest.mark.slow  # a window for each of 27 years and their months
 def test_a_run_from_before_all_windows_can_be_exported(facts: Facts, tmp_path: Path) -> None:
     old = replace(facts, runs=facts.runs.with_columns(start=pl.when(pl.col("job") == "0").then(5).otherwise("start")))
     head = export(old, tmp_path / "old")

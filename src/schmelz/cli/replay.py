@@ -166,6 +166,7 @@ def _generated(wish: Wish, gpus: int, pools: tuple[str, ...]) -> "Workload":
 
 
 def _result(policy: str, jobs: "Workload", options: "PoolOptions", wish: Wish, seen: "Seen") -> dict[str, Any]:
+    from schmelz.twin.avoidable import NOT_TOLD, avoidable
     from schmelz.twin.policies import timed
     from schmelz.twin.pool_results import pool_results
     from schmelz.twin.results import Counting, summary
@@ -178,6 +179,8 @@ def _result(policy: str, jobs: "Workload", options: "PoolOptions", wish: Wish, s
         seen[policy] = (done.schedule, own)
     figures = summary(jobs, done.schedule, own, counting)
     split = pool_results(jobs, done.schedule, own)
+    idle = avoidable(policy, jobs, done.schedule, own)
+    notes += (NOT_TOLD,) if idle is None else ()
     pools = [{**waits, **shares} for waits, shares in zip(figures.pop("pools"), split.pop("pools"), strict=True)]
     return {
         "policy": policy,
@@ -185,6 +188,7 @@ def _result(policy: str, jobs: "Workload", options: "PoolOptions", wish: Wish, s
         "gpus": options.gpus,
         **figures,
         **split,
+        "avoidable_idle_gpu_s": idle,
         **dict(jobs.counts),
         **dict(done.schedule.figures),
         "jobs_per_s": round(len(jobs) / max(done.kernel_s, 1e-9)),

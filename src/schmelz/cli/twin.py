@@ -26,6 +26,7 @@ SHOWN = {
     "mean_bounded_slowdown": "slowdown",
     "utilisation": "utilisation",
 }
+IDLE = {"idle_while_waiting_gpu_s": "idle while jobs wait", "avoidable_idle_gpu_s": "avoidable idle"}
 OF_POOL = {**SHOWN, "share_ppm": "share ppm", "shortfall_gpu_s": "shortfall GPU s", "lent_gpu_s": "lent GPU s"}
 
 
@@ -141,6 +142,7 @@ def _tables(results: list[dict[str, Any]]) -> None:
     rows: list[tuple[object, ...]] = [
         (shown, *(_rounded(result[name]) for result in results)) for name, shown in SHOWN.items()
     ]
+    rows += [(f"{shown} GPU s", *(result.get(name) for result in results)) for name, shown in IDLE.items()]
     if len(results[0]["pools"]) > 1:
         rows.append(("share error ppm", *(_rounded(result["share_error_ppm"]) for result in results)))
         for number, pool in enumerate(results[0]["pools"]):

@@ -175,10 +175,10 @@ def _limit(scene: Scene, budget: _Budget) -> int:
 
 
 def _sites(scene: Scene) -> tuple[str, ...]:
-    """Mostly any site, one of them preferred; one in five jobs has its data at one site and must run there."""
+    """Any site, one of them preferred."""
     sites = list(scene.system.node_names)
     scene.rng.shuffle(sites)
-    return tuple(sites[:1] if scene.rng.randrange(5) == 0 else sites)
+    return tuple(sites)
 
 
 def _ending(scene: Scene, limit: int) -> tuple[Ending, int]:

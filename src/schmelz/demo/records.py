@@ -28,6 +28,7 @@ HEADER = (
     "ElapsedRaw",
     "TimelimitRaw",
     "AllocTRES",
+    "ReqTRES",
     "NNodes",
     "ExitCode",
     "NodeList",
@@ -62,7 +63,7 @@ def _record(system: System, job: Job, placed: Placed | None, until: int, uid: in
     state, start, end, elapsed = _course(job, placed, until, uid)
     sites = (placed.site,) if placed else job.sim.sites
     nodes = len(placed.nodes) if placed else job.sim.nodes
-    tres = f"billing={job.sim.gpus},gres/gpu={job.sim.gpus},node={nodes}" if placed else ""
+    tres = f"billing={job.sim.gpus},gres/gpu={job.sim.gpus},node={nodes}"
     submit = _time(job.sim.submit)
     return (
         job.sim.job,
@@ -78,6 +79,7 @@ def _record(system: System, job: Job, placed: Placed | None, until: int, uid: in
         end,
         str(elapsed),
         str(job.sim.limit // 60),
+        tres if placed else "",
         tres,
         str(nodes),
         EXIT_CODES.get(state.split()[0], "0:0"),

@@ -15,13 +15,13 @@ Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 
-def in_order(work: Callable[[Given], Result], parts: Iterable[Given]) -> Iterator[Result]:
+def in_order(work: Callable[[Given], Result], parts: Iterable[Given], at_once: int = AT_ONCE) -> Iterator[Result]:
     """`work` of every part, as `map` would give it. What goes wrong in a part is raised in its place."""
-    pool, waiting = ThreadPoolExecutor(AT_ONCE), deque[Future[Result]]()
+    pool, waiting = ThreadPoolExecutor(at_once), deque[Future[Result]]()
     try:
         for part in parts:
             waiting.append(pool.submit(work, part))
-            if len(waiting) > AT_ONCE:
+            if len(waiting) > at_once:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -3,30 +3,36 @@
 Each state of the window in which GPUs idle and eligible jobs wait is put to `rules.queue.next_starts`; n are the GPUs
 that it would start jobs on. A GPU counts from the end of the first cycle on, for as long as n does not fall below it.
 What records do not say is taken so that nobody is blamed wrongly: an unknown time limit is the longest of the cluster,
-jobs of projects that have nothing left, jobs over two sites and jobs of nobody's account could not start. A job whose
-partition names no site may run at any. Nodes are not looked at, only the GPUs of a site, as the rule does.
+jobs of projects that have nothing left, jobs over two sites and jobs of nobody's account could not start. Whether a job
+asked for the one site where it ran or for any, records do not say: the rule is asked both ways and the smaller answer
+counts. What was cancelled before it started stood in the queue, but nobody is blamed for not starting it. No job starts
+at a site of which nodes leave as planned (maintenance, a reservation) before its limit. Nodes are not looked at, only
+the GPUs of a site, as the rule does.
 Up to STATES states are put to the rule itself; more of them to the same rule, compiled (`fill_kernel`). None is left out.
 Source: the definitions page, "avoidable idle".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from schmelz.metering.fairness import stretches
-from schmelz.metering.flows import flows
-from schmelz.metering.levels import beyond
+from schmelz.metering.flows import balances
 from schmelz.metering.places import UNKNOWN
 from schmelz.metering.segments import segments, waits
 from schmelz.metering.supply import Outage
 from schmelz.policy.schema import System
+from schmelz.rules.levels import beyond
 from schmelz.rules.queue import Running, State, Waiting, next_starts
 from schmelz.rules.shares import dead_band
-from schmelz.units import Period
+from schmelz.units import Period, days
 
+PLANNED = frozenset({"maintenance", "reserved"})
+FAR = 2**62
 STATES = 20_000  # what the plain rule does in a few seconds, and compiling takes
+PART_DAYS = 31  # a month in one part
 NEEDED = ("job", "submit", "part", "pool", "project", "site", "nodes", "gpus", "held_gpus", "eligible", "start")
 Row = Mapping[str, Any]
 
@@ -43,34 +49,85 @@ def avoidable(
     carry: Mapping[str, int] | None = None,
 ) -> int:
     """GPU-seconds of the span. `window_s`: the length of the whole window; `spent`: projects with nothing left."""
-    runs = _touching(attributed, system.id, span)
-    asking = _asking(system, runs, span, spent)
-    frame = segments(system, zone, runs, outages, span, (asking["begin"], asking["stop"]))
-    weights = {pool.id: pool.weight for pool in system.pools}
-    frame = flows(frame, weights, dict(carry or {}))
-    states = _in_question(system, frame, span)
+    parts = list(_parts(span, zone))
+    states = _in_question(system, zone, attributed, outages, parts, spent, carry or {})
     if states.is_empty():
         return 0
-    moments, band = states["t"], dead_band(system.gpus() * window_s, system.sharing.dead_band_ppm)
-    asking, running = _met(asking, moments), _met(_running(system, runs), moments)
-    pieces, seconds, cycle = states["piece"], states["dt"], system.sharing.cycle
+    states = _closing(system, states, outages)
+    band = dead_band(system.gpus() * window_s, system.sharing.dead_band_ppm)
+    count = _compiled if states.height > STATES else _replayed
+    filled = pl.concat([
+        pl.Series(count(system, here, *_queue(system, attributed, part, spent, here["t"]), band), dtype=pl.Int64)
+        for part in parts
+        for here in [states.filter(pl.col("t").is_between(part.start, part.end, "left"))]
+        if here.height
+    ])  # fmt: skip
+    seconds, cycle = states["dt"], system.sharing.cycle
     if states.height > STATES:
         from schmelz.metering import fill_kernel
 
-        matrices = _numbers(system, states, asking, running)
-        filled = fill_kernel.filled(*matrices, len(system.nodes), band, system.sharing.floor_percent)
-        return int(fill_kernel.beyond(pieces.to_numpy(), seconds.to_numpy(), filled, cycle))
-    replay = _Replay(system, asking, running, band)
-    gpus = [replay.filled(row) for row in states.iter_rows(named=True)]
-    return beyond(pieces.to_list(), seconds.to_list(), gpus, cycle)
+        return int(fill_kernel.beyond(states["piece"].to_numpy(), seconds.to_numpy(), filled.to_numpy(), cycle))
+    return beyond(states["piece"].to_list(), seconds.to_list(), filled.to_list(), cycle)
+
+
+def _parts(span: Period, zone: ZoneInfo) -> Iterator[Period]:
+    """The span in parts of whole days, so that a long one needs the memory of one part and of its states."""
+    every = [day for _, day in days(span, zone)]
+    for at in range(0, len(every), PART_DAYS):
+        yield Period(every[at].start, every[at : at + PART_DAYS][-1].end)
+
+
+def _in_question(
+    system: System,
+    zone: ZoneInfo,
+    attributed: pl.DataFrame,
+    outages: Sequence[Outage],
+    parts: Sequence[Period],
+    spent: frozenset[str],
+    carry: Mapping[str, int],
+) -> pl.DataFrame:
+    """The segments, each with its `piece`, of all stretches over a cycle in which GPUs idle while jobs wait."""
+    weights = {pool.id: pool.weight for pool in system.pools}
+    owed, found = {pool: carry.get(pool, 0) * system.weight_sum for pool in weights}, []
+    for part in parts:
+        runs = _touching(attributed, system.id, part)
+        asking = _asking(system, runs, part, spent)
+        frame = segments(system, zone, runs, outages, part, (asking["begin"], asking["stop"]))
+        grown = frame.lazy().select((line * pl.col("dt")).alias(pool) for pool, line in balances(weights).items())
+        deficits = grown.select((pl.col(pool).cum_sum() + owed[pool]).alias(pool) for pool in weights).collect()
+        before = [deficits[pool].shift(1, fill_value=owed[pool]).alias(f"deficit:{pool}") for pool in weights]
+        found.append(_idle_though_asked(system, frame.with_columns(before)))
+        owed = {pool: int(deficits[pool][-1]) for pool in weights}
+    return _long(pl.concat(found), system.sharing.cycle) if found else pl.DataFrame()
+
+
+def _idle_though_asked(system: System, frame: pl.DataFrame) -> pl.DataFrame:
+    idle = pl.sum_horizontal(f"idle@{site}" for site in system.nodes) > 0
+    asked = pl.any_horizontal(pl.col(f"wait:{pool.id}") > 0 for pool in system.pools)
+    shown = ("t", "dt", "capacity", *(f"idle@{site}" for site in system.nodes))
+    return frame.lazy().filter(idle & asked).select(*shown, *(f"deficit:{pool.id}" for pool in system.pools)).collect()
+
+
+def _long(held: pl.DataFrame, cycle: int) -> pl.DataFrame:
+    """The segments of stretches that last longer than a cycle; the `piece` is when the stretch began."""
+    apart = pl.col("t").ne_missing((pl.col("t") + pl.col("dt")).shift(1))
+    pieces = held.with_columns(piece=pl.when(apart).then("t").forward_fill())
+    return pieces.filter(pl.col("dt").sum().over("piece") > cycle)
+
+
+def _queue(
+    system: System, attributed: pl.DataFrame, part: Period, spent: frozenset[str], moments: pl.Series
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Who waits and who runs at these moments of the part."""
+    runs = _touching(attributed, system.id, part)
+    return _met(_asking(system, runs, part, spent), moments), _met(_running(system, runs), moments)
 
 
 def _touching(attributed: pl.DataFrame, system_id: str, span: Period) -> pl.DataFrame:
-    known = pl.min_horizontal("eligible", "start") <= span.end
-    lasts = pl.col("start").is_null() & (pl.col("state") == "PENDING") | (
-        pl.col("start") + pl.col("elapsed") > span.start
-    )
-    needed = (*NEEDED, "elapsed", "state", "limit_s", "partition")
+    known = (pl.col("eligible") <= span.end) | (pl.col("start") <= span.end)
+    stays = pl.when(pl.col("start").is_not_null()).then(pl.col("start") + pl.col("elapsed")).otherwise("end")
+    lasts = (pl.col("state") == "PENDING") | (stays > span.start)
+    needed = (*NEEDED, "elapsed", "end", "state", "limit_s", "partition")
     return attributed.lazy().filter((pl.col("system") == system_id) & known & lasts).select(needed).collect()
 
 
@@ -79,7 +136,29 @@ def _asking(system: System, runs: pl.DataFrame, span: Period, spent: frozenset[s
     once = pl.len().over("job", "submit") == 1
     may = pl.col("pool").cast(pl.String).is_in([pool.id for pool in system.pools])
     left = ~pl.col("project").cast(pl.String).is_in(list(spent))
-    return waits(runs, span).filter(once & may & left).sort("eligible", "submit", "job")
+    found = pl.concat([waits(runs, span).with_columns(counts=True), _cancelled(runs, span).with_columns(counts=False)])
+    return found.filter(once & may & left).sort("eligible", "submit", "job")
+
+
+def _cancelled(runs: pl.DataFrame, span: Period) -> pl.DataFrame:
+    """The runs that waited in the span and never began."""
+    begin, stop = pl.max_horizontal("eligible", span.start), pl.min_horizontal("end", span.end)
+    never = pl.col("start").is_null() & (pl.col("state") != "PENDING") & (pl.col("gpus") > 0) & (begin < stop)
+    return runs.filter(never).with_columns(begin.alias("begin"), stop.alias("stop"))
+
+
+def _closing(system: System, states: pl.DataFrame, outages: Sequence[Outage]) -> pl.DataFrame:
+    """Add `closes@<site>`: when nodes of it leave next as it was planned; FAR, if never."""
+    site_of = {node: site for site, nodes in system.node_names.items() for node in nodes}
+    planned = [
+        (site_of[outage.node], outage.start)
+        for outage in outages
+        if outage.system == system.id and outage.kind in PLANNED and outage.node in site_of
+    ]
+    for site in system.nodes:
+        begins = pl.Series("closes", [*sorted({start for where, start in planned if where == site}), FAR])
+        states = states.with_columns(begins.gather(begins.search_sorted(states["t"], "right")).alias(f"closes@{site}"))
+    return states
 
 
 def _running(system: System, runs: pl.DataFrame) -> pl.DataFrame:
@@ -95,14 +174,19 @@ def _met(jobs: pl.DataFrame, moments: pl.Series) -> pl.DataFrame:
     return jobs.filter(first < after)
 
 
-def _in_question(system: System, frame: pl.DataFrame, span: Period) -> pl.DataFrame:
-    """The segments, each with its `piece`, of all stretches over a cycle in which GPUs idle while jobs wait."""
-    idle = pl.sum_horizontal(f"idle@{site}" for site in system.nodes) > 0
-    asked = pl.any_horizontal(pl.col(f"wait:{pool.id}") > 0 for pool in system.pools)
-    long = stretches(frame, idle & asked, span.end).filter(pl.col("stop") - pl.col("begin") > system.sharing.cycle)
-    found = frame.join_asof(long.select(pl.col("begin").alias("t"), pl.col("begin").alias("piece"), "stop"), on="t")
-    shown = ("t", "dt", "capacity", "piece", *(f"idle@{site}" for site in system.nodes))
-    return found.filter(pl.col("t") < pl.col("stop")).select(*shown, *(f"deficit:{pool.id}" for pool in system.pools))
+def _compiled(system: System, states: pl.DataFrame, asking: pl.DataFrame, running: pl.DataFrame, band: int) -> Any:
+    """The GPUs that the rule would start jobs on in each of the states."""
+    from schmelz.metering import fill_kernel
+
+    matrices = _numbers(system, states, asking, running)
+    return fill_kernel.either_way(*matrices, len(system.nodes), band, system.sharing.floor_percent)
+
+
+def _replayed(
+    system: System, states: pl.DataFrame, asking: pl.DataFrame, running: pl.DataFrame, band: int
+) -> list[int]:
+    replay = _Replay(system, asking, running, band)
+    return [replay.filled(row) for row in states.iter_rows(named=True)]
 
 
 def _numbers(system: System, states: pl.DataFrame, asking: pl.DataFrame, running: pl.DataFrame) -> tuple[Any, Any, Any]:
@@ -110,13 +194,13 @@ def _numbers(system: System, states: pl.DataFrame, asking: pl.DataFrame, running
     pools, sites = sorted(pool.id for pool in system.pools), list(system.nodes)
     charged, longest = pl.col("gpus") + pl.col("held_gpus"), system.cluster.max_time
     pool = _place("pool", pools)
-    shown = [pl.col(f"idle@{site}") for site in sites]
+    shown = [pl.col(f"{what}@{site}") for what in ("idle", "closes") for site in sites]
     shown += [pl.col(f"deficit:{name}") // system.weight_sum for name in pools]
     asks = ("begin", "stop", pool, charged, pl.col("limit_s").fill_null(longest), _place("site", sites).alias("only"))
     runs = ("begin", "stop", pool, charged, _place("site", sites).alias("where"), "ends")
     return (
         _whole(states, "t", "capacity", *shown),
-        _whole(asking, *asks, pl.lit(0).alias("taken")),
+        _whole(asking, *asks, "counts", pl.lit(0).alias("taken")),
         _whole(running, *runs),
     )
 
@@ -135,6 +219,7 @@ class _Replay:
     def __init__(self, system: System, asking: pl.DataFrame, running: pl.DataFrame, band: int) -> None:
         self.system, self.band = system, band
         self.waiting: dict[int, tuple[int, Waiting]] = {}
+        self.cancelled = {str(number) for number, counts in enumerate(asking["counts"]) if not counts}
         self.running: dict[int, tuple[int, Running]] = {}
         self.asks = enumerate(asking.iter_rows(named=True))
         self.begins = enumerate(running.iter_rows(named=True))
@@ -157,8 +242,23 @@ class _Replay:
             self.band,
             self.system.sharing.floor_percent,
         )
-        sizes = {job.job: job.gpus for job in waiting}
-        return sum(sizes[start.job] for start in next_starts(state))
+        own, anywhere = (self._open(row, jobs) for jobs in (waiting, self._anywhere(waiting)))
+        return min(self._counted(replace(state, waiting=jobs)) for jobs in (own, anywhere))
+
+    def _anywhere(self, waiting: Sequence[Waiting]) -> Sequence[Waiting]:
+        return tuple(replace(job, sites=tuple(self.system.nodes)) for job in waiting)
+
+    def _open(self, row: Row, waiting: Sequence[Waiting]) -> tuple[Waiting, ...]:
+        """Each job with the sites that do not close before its limit."""
+        closes = {site: row[f"closes@{site}"] for site in self.system.nodes}
+        ends = row["t"]
+        return tuple(
+            replace(job, sites=tuple(site for site in job.sites if ends + job.limit <= closes[site])) for job in waiting
+        )
+
+    def _counted(self, state: State) -> int:
+        sizes = {job.job: job.gpus for job in state.waiting}
+        return sum(sizes[start.job] for start in next_starts(state) if start.job not in self.cancelled)
 
     def _forward(self, moment: int) -> None:
         while self.next_ask and self.next_ask[1]["begin"] <= moment:

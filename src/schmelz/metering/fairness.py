@@ -84,9 +84,12 @@ def _breaches(system: System, pool: Pool, frame: pl.DataFrame, runs: pl.DataFram
     under = pl.col(f"use:{pool.id}") * 100 < system.sharing.floor_percent * pl.col("capacity")
     length, unknown = pl.col("stop") - pl.col("begin"), system.cluster.max_time
     found = stretches(frame, _waits(pool) & under, span.end).filter(length > system.sharing.cycle)
+    if found.is_empty():
+        return []
     busy = pl.sum_horizontal(f"used@{site}" for site in system.nodes) > 0
-    quiet = found.join(frame.select(begin="t", busy=busy), on="begin", how="left", maintain_order="left")
-    running = runs.filter(pl.col("start").is_not_null() & (pl.col("gpus") > 0))
+    quiet = found.hstack(frame[frame["t"].search_sorted(found["begin"])].select(busy=busy))
+    begun = pl.col("start").is_not_null() & (pl.col("gpus") > 0)
+    running = runs.lazy().filter(begun).select("start", "elapsed", "limit_s").collect()
     shortest = running.select(pl.col("limit_s").fill_null(unknown).min()).item() or 0
     found = quiet.filter((length > shortest) | ~pl.col("busy"))  # for most this settles it
     if found.is_empty():

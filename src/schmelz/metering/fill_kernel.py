@@ -2,9 +2,10 @@
 
 The same rule in scalar integers, for windows in which asking the plain one takes too long; the plain one is what the tests
 hold against it. Everything that is compiled stands in this file, so that compiled code that is kept (by numba, beside this
-file or in the user's cache) is never of another version. Jobs are rows: of those that wait, begin, stop, pool, GPUs, limit
-the only site (-1: any) and an empty one; of those that run, begin, stop, pool (-1: none), GPUs, site and planned end.
-A state is t, capacity, idle GPUs per site, deficit per pool. A pass ends where no job that is left fits any site, as in the rule.
+file or in the user's cache) is never of another version. Jobs are rows: of those that wait, begin, stop, pool, GPUs, limit,
+the only site (-1: any), whether it counts (1, 0) and an empty one; of those that run, begin, stop, pool (-1: none), GPUs,
+site and planned end. A state is t, capacity, idle GPUs per site, when each site closes (FAR: never), deficit per pool.
+A pass ends where no job that is left fits any site, as in the rule.
 """
 
 from collections.abc import Callable
@@ -13,11 +14,11 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 
-from schmelz.metering import levels
+from schmelz.rules import levels
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 BEGIN, STOP, POOL, GPUS = range(4)  # columns of both
-LIMIT, ONLY, TAKEN = 4, 5, 6  # of those that wait; the last is for the kernel to write to
+LIMIT, ONLY, COUNTS, TAKEN = 4, 5, 6, 7  # of those that wait; the last is for the kernel to write to
 SITE, ENDS = 4, 5  # of those that run
 NONE = -1
 FAR = 2**62
@@ -33,10 +34,18 @@ def compiled(function: Kernel) -> Kernel:
 beyond: Callable[..., Any] = compiled(levels.beyond)
 
 
+def either_way(states: Any, asks: Any, runs: Any, sites: int, band: int, floor_percent: int) -> Any:
+    """The smaller of what `filled` gives for jobs at their own sites, and for jobs that may run at any."""
+    anywhere = asks.copy()
+    anywhere[:, ONLY] = NONE
+    rule = (sites, band, floor_percent)
+    return np.minimum(filled(states, asks, runs, *rule), filled(states, anywhere, runs, *rule))
+
+
 @compiled
 def filled(states: Any, asks: Any, runs: Any, sites: int, band: int, floor_percent: int) -> Any:
-    """For each state the GPUs that the rule would start jobs on."""
-    pools = states.shape[1] - 2 - sites
+    """For each state the GPUs that the rule would start jobs on that count."""
+    pools = states.shape[1] - 2 - 2 * sites
     result = np.zeros(states.shape[0], np.int64)
     waiting, running = np.empty(asks.shape[0] + 1, np.int64), np.empty(runs.shape[0] + 1, np.int64)
     asked = begun = waits = run = 0
@@ -46,11 +55,12 @@ def filled(states: Any, asks: Any, runs: Any, sites: int, band: int, floor_perce
         begun, run = follow(runs, begun, running, run, now)
         free = states[number, 2 : 2 + sites].copy()
         if smallest(asks, waiting, waits) <= free.max():
-            deficits = states[number, 2 + sites :]
+            closes = states[number, 2 + sites : 2 + 2 * sites]
+            deficits = states[number, 2 + 2 * sites :]
             rank = ranks(deficits, band)
             used = in_use(runs, running, run, pools)
             floor = floor_percent * states[number, 1]
-            result[number] = started(asks, waiting[:waits], runs, running[:run], now, free, rank, used, floor)
+            result[number] = started(asks, waiting[:waits], runs, running[:run], now, free, closes, rank, used, floor)
     return result
 
 
@@ -126,9 +136,9 @@ def ranks(deficits: Any, band: int) -> Any:
 
 @compiled
 def started(
-    asks: Any, waiting: Any, runs: Any, running: Any, now: int, free: Any, rank: Any, used: Any, floor: int
+    asks: Any, waiting: Any, runs: Any, running: Any, now: int, free: Any, closes: Any, rank: Any, used: Any, floor: int
 ) -> int:
-    """Sweeps over the queue until nothing starts: the GPUs of what started."""
+    """Sweeps over the queue until nothing starts: the GPUs of what started and counts."""
     pools, waits = rank.shape[0], waiting.shape[0]
     gone = np.zeros(waits, np.bool_)
     fresh, count = np.empty(waits, np.int64), 0
@@ -148,12 +158,12 @@ def started(
             head[pool] = following(asks, waiting, gone, pool, place + 1)
             job = waiting[place]
             gpus, ends = asks[job, GPUS], now + asks[job, LIMIT]
-            site = placed(asks, job, free, kept_site, ends > kept_time and gpus > kept_extra)
+            site = placed(asks, job, free, closes, ends, kept_site, ends > kept_time and gpus > kept_extra)
             if site != NONE:
                 gone[place] = True
                 fresh[count] = place
                 count += 1
-                total += gpus
+                total += gpus * asks[job, COUNTS]
                 free[site] -= gpus
                 used[pool] += gpus
                 if site == kept_site and ends > kept_time:
@@ -161,7 +171,7 @@ def started(
                 asks[job, TAKEN] = site
             elif kept_site == NONE:
                 kept_site, kept_time, kept_extra = reservation(
-                    asks, job, waiting, fresh[:count], runs, running, now, free
+                    asks, job, waiting, fresh[:count], runs, running, now, free, closes
                 )
     return total
 
@@ -213,22 +223,30 @@ def first(one: int, other: int, head: Any, rank: Any, used: Any, floor: int) -> 
 
 
 @compiled
-def placed(asks: Any, job: int, free: Any, kept_site: int, late: bool) -> int:
+def placed(asks: Any, job: int, free: Any, closes: Any, ends: int, kept_site: int, late: bool) -> int:
     """The fullest site that takes the job and delays no reservation; of equals the first."""
     best = NONE
     for site in range(free.shape[0]):
-        allowed = (asks[job, ONLY] == NONE or asks[job, ONLY] == site) and not (late and site == kept_site)
+        allowed = accepts(asks, job, site, closes, ends) and not (late and site == kept_site)
         if allowed and free[site] >= asks[job, GPUS] and (best == NONE or free[site] < free[best]):
             best = site
     return best
 
 
 @compiled
-def reservation(asks: Any, job: int, waiting: Any, fresh: Any, runs: Any, running: Any, now: int, free: Any) -> Any:
+def accepts(asks: Any, job: int, site: int, closes: Any, ends: int) -> bool:
+    """Whether the job may run there, and would end before the site closes."""
+    return bool((asks[job, ONLY] == NONE or asks[job, ONLY] == site) and ends <= closes[site])
+
+
+@compiled
+def reservation(
+    asks: Any, job: int, waiting: Any, fresh: Any, runs: Any, running: Any, now: int, free: Any, closes: Any
+) -> Any:
     """Site, time and what is over there, where the job fits earliest; of equals the first site."""
     best, time, extra = NONE, FAR, 0
     for site in range(free.shape[0]):
-        if asks[job, ONLY] == NONE or asks[job, ONLY] == site:
+        if accepts(asks, job, site, closes, now + asks[job, LIMIT]):
             at, over = earliest(asks, asks[job, GPUS], waiting, fresh, runs, running, now, site, free[site])
             if at < time:
                 best, time, extra = site, at, over

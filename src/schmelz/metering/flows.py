@@ -18,7 +18,7 @@ FLOWS = ("own", "returned", "borrowed", "lent")
 def flows(frame: pl.DataFrame, weights: Mapping[str, int], carry: Mapping[str, int]) -> pl.DataFrame:
     """Add `own:<pool>`, `returned:`, `borrowed:` (GPU-seconds x W) and `lent:` (x W x FINE) to segments in order."""
     whole, pools = sum(weights.values()), list(weights)
-    balance = {pool: weights[pool] * pl.col("capacity") - whole * pl.col(f"use:{pool}") for pool in pools}
+    balance = balances(weights)
     frame = frame.with_columns(
         *(pl.max_horizontal(0, -balance[pool]).alias(f"over:{pool}") for pool in pools),
         *(pl.max_horizontal(0, balance[pool]).alias(f"under:{pool}") for pool in pools),
@@ -33,7 +33,15 @@ def flows(frame: pl.DataFrame, weights: Mapping[str, int], carry: Mapping[str, i
         )
         for pool in pools
     )
-    return frame.with_columns(flow for pool in pools for flow in _parts(pool, whole))
+    several = pl.max_horizontal(f"under:{pool}" for pool in pools) < pl.col("under")
+    shared = frame.select((several & (pl.col("over") > 0)).any()).item()
+    return frame.with_columns(flow for pool in pools for flow in _parts(pool, whole, shared))
+
+
+def balances(weights: Mapping[str, int]) -> dict[str, pl.Expr]:
+    """Per pool, share less use in every segment, in GPUs x W; times dt, what its deficit grows by."""
+    whole = sum(weights.values())
+    return {pool: weight * pl.col("capacity") - whole * pl.col(f"use:{pool}") for pool, weight in weights.items()}
 
 
 def _before(change: pl.Expr, begin: int) -> pl.Expr:
@@ -49,6 +57,8 @@ def _cut(pools: Sequence[str]) -> list[pl.Expr]:
     """Over of each pool, cut so that the sum is at most the sum of under: integers, by rounding the running sum."""
 
     def upto(number: int) -> pl.Expr:
+        if number in (0, len(pools)):  # of nothing and of everything: there is nothing to divide
+            return pl.col("under") if number else pl.lit(0, pl.Int64)
         running = pl.sum_horizontal(pl.lit(0, pl.Int64), *(f"over:{pool}" for pool in pools[:number]))
         return running * pl.col("under") // pl.max_horizontal(1, "over")
 
@@ -59,10 +69,13 @@ def _cut(pools: Sequence[str]) -> list[pl.Expr]:
     ]
 
 
-def _parts(pool: str, whole: int) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
+def _parts(pool: str, whole: int, shared: bool) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
+    """`shared`: whether what is lent comes from several pools at a time anywhere; else there is nothing to divide."""
     above = pl.col(f"over:{pool}") * pl.col("dt")
     own = (whole * pl.col(f"use:{pool}") * pl.col("dt") - above).alias(f"own:{pool}")
     borrowed = (above - pl.col(f"returned:{pool}")).alias(f"borrowed:{pool}")
-    given, all_under = pl.col("over") * pl.col("dt") * pl.col(f"under:{pool}"), pl.max_horizontal(1, "under")
-    lent = (given // all_under * FINE + given % all_under * FINE // all_under).alias(f"lent:{pool}")
-    return own, borrowed, lent
+    taken, under = pl.col("over") * pl.col("dt"), pl.col(f"under:{pool}")
+    given, all_under = taken * under, pl.max_horizontal(1, "under")
+    parted = given // all_under * FINE + given % all_under * FINE // all_under
+    lent = parted if shared else pl.when(under > 0).then(taken * FINE).otherwise(0)
+    return own, borrowed, lent.alias(f"lent:{pool}")

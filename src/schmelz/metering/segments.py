@@ -57,7 +57,7 @@ def segments(
 
 def touching(runs: pl.DataFrame, system: str, span: Period) -> pl.DataFrame:
     """The runs of a system that run or wait in the span, with the columns that are looked at."""
-    known = pl.min_horizontal("eligible", "start") <= span.end
+    known = (pl.col("eligible") <= span.end) | (pl.col("start") <= span.end)
     lasts = pl.col("start").is_null() & (pl.col("state") == "PENDING") | (
         pl.col("start") + pl.col("elapsed") > span.start
     )
@@ -66,7 +66,7 @@ def touching(runs: pl.DataFrame, system: str, span: Period) -> pl.DataFrame:
 
 def sites(system: System, runs: pl.DataFrame) -> tuple[str, ...]:
     """The sites of the system, and `unknown` when a run's site is not known."""
-    return (*system.nodes, *([UNKNOWN] if UNKNOWN in runs["site"] else []))
+    return (*system.nodes, *([UNKNOWN] if (runs["site"] == UNKNOWN).any() else []))
 
 
 def waits(runs: pl.DataFrame, span: Period) -> pl.DataFrame:
@@ -84,16 +84,17 @@ def _days(span: Period, zone: ZoneInfo) -> pl.DataFrame:
 
 def _waits(system: System, runs: pl.DataFrame, span: Period) -> Iterator[pl.DataFrame]:
     """Per pool, when it begins and when it ceases to have a job that waits."""
+    import numpy as np  # only here and below: most commands read figures of use and no segments
+
     waiting = waits(runs, span).select("pool", "begin", "stop")
     for pool in system.pools:
-        own = waiting.filter(pl.col("pool") == pool.id).sort("begin").with_columns(pl.col("stop").cum_max())
-        apart = (pl.col("begin") > pl.col("stop").shift(1)).fill_null(True)
-        begins = own.select(t=pl.col("begin").filter(apart))
-        stops = own.select(t=pl.col("stop").filter(apart.shift(-1, fill_value=True)))
-        line = f"wait:{pool.id}"
-        yield pl.concat([begins.with_columns(pl.lit(1).alias(line)), stops.with_columns(pl.lit(0).alias(line))]).sort(
-            "t"
-        )
+        own = waiting.filter(pl.col("pool") == pool.id)
+        order = np.argsort(own["begin"].to_numpy(), kind="stable")  # most are in order already
+        begin, stop = own["begin"].to_numpy()[order], np.maximum.accumulate(own["stop"].to_numpy()[order])
+        apart = begin[1:] > stop[:-1]
+        begins, stops = np.append(begin[:1], begin[1:][apart]), np.append(stop[:-1][apart], stop[-1:])
+        line = np.tile(np.array([1, 0], np.int32), len(begins))
+        yield pl.DataFrame({"t": np.column_stack([begins, stops]).ravel(), f"wait:{pool.id}": line})
 
 
 def _use(
@@ -101,27 +102,40 @@ def _use(
 ) -> pl.DataFrame:
     """GPUs that runs have, per site and per pool, from each moment of the span at which they or `moments` change."""
     charged, held = pl.col("gpus") + pl.col("held_gpus"), system.charge == "node"
-    running = runs.lazy().filter(pl.col("start").is_not_null() & (charged > 0))
-    change = ("site", "pool", "gpus", "held_gpus")
-    begins = running.select(pl.max_horizontal("start", span.start).alias("t"), *change)
-    stops = running.select((pl.col("start") + pl.col("elapsed")).alias("t"), *change[:2], -pl.col(change[2:]))
-    others = pl.LazyFrame({"t": pl.concat(moments)}, schema={"t": pl.Int64})
-    events = pl.concat([begins, stops, others], how="diagonal").filter(pl.col("t") < span.end).sort("t")
     lines = [
-        *(_level("site", site, pl.col("gpus"), f"used@{site}") for site in where),
-        *(_level("site", site, pl.col("held_gpus"), f"held@{site}") for site in where if held),
-        *(_level("pool", pool, charged, f"use:{pool}") for pool in _payers(system)),
+        *(_of("site", site, pl.col("gpus"), f"used@{site}") for site in where),
+        *(_of("site", site, pl.col("held_gpus"), f"held@{site}") for site in where if held),
+        *(_of("pool", pool, charged, f"use:{pool}") for pool in _payers(system)),
     ]
-    return events.select("t", *lines).filter(pl.col("t").ne_missing(pl.col("t").shift(-1))).collect()
+    running = runs.lazy().filter(pl.col("start").is_not_null() & (charged > 0))
+    begin, stop = pl.max_horizontal("start", span.start), pl.col("start") + pl.col("elapsed")
+    changes = running.select(begin.alias("begin"), stop.alias("stop"), *lines).collect()
+    return _levels(changes, pl.concat(moments), span.end)
 
 
 def _payers(system: System) -> list[str]:
     return [*(pool.id for pool in system.pools), *([OVERHEAD] if system.overhead else [])]
 
 
-def _level(key: str, value: str, change: pl.Expr, line: str) -> pl.Expr:
-    """The running sum of the changes of one site or pool."""
-    return pl.when(pl.col(key) == value).then(change).otherwise(0).cum_sum().alias(line)
+def _of(key: str, value: str, gpus: pl.Expr, line: str) -> pl.Expr:
+    """The GPUs of the runs of one site or pool."""
+    return pl.when(pl.col(key) == value).then(gpus).otherwise(0).alias(line)
+
+
+def _levels(changes: pl.DataFrame, others: pl.Series, end: int) -> pl.DataFrame:
+    """The running sums of what is added at `begin` and taken at `stop`, at each moment up to `end`, and at the others."""
+    import numpy as np
+
+    moments = np.concatenate([changes["begin"].to_numpy(), changes["stop"].to_numpy(), others.to_numpy()])
+    order = np.argsort(moments, kind="stable")  # quick where much is in order already, as the begins are
+    order = order[: np.searchsorted(moments, end, sorter=order)]
+    times = moments[order]
+    last = np.flatnonzero(np.diff(times, append=end))  # of those at the same moment
+    none, found = np.zeros(len(others), np.int64), {"t": times[last]}
+    for line in changes.columns[2:]:
+        change = changes[line].to_numpy()
+        found[line] = np.concatenate([change, -change, none])[order].cumsum()[last]
+    return pl.DataFrame(found)
 
 
 def _supply(frame: pl.DataFrame, system: System, site: str) -> pl.DataFrame:

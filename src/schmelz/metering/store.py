@@ -17,22 +17,23 @@ from time import time
 
 import polars as pl
 
-from schmelz.metering.ahead import in_order
+from schmelz.metering.ahead import AT_ONCE, in_order
 from schmelz.metering.runs import KEY, RUN_SCHEMA, RecordError, is_open, latest
 
 KEPT_SECONDS = 3600
-KEPT_ROWS = 2_000_000
+KEPT_ROWS = 1_000_000
 FORGOTTEN = "~"  # begins the name of a forgotten user; no Unix name does
 
 
 @dataclass(frozen=True)
 class Merge:
-    """The new manifest, and how many of the runs were new, changed a known one, or were known as they are."""
+    """The new manifest, how many of the runs were new, changed a known one, or were known as they are, and their months."""
 
     manifest: dict[str, str]
     added: int
     replaced: int
     same: int
+    months: tuple[str, ...]
 
 
 class Batches:
@@ -51,6 +52,11 @@ class Batches:
         self._rows += runs.height
         if self._rows > KEPT_ROWS:
             self._spill()
+
+    @property
+    def many(self) -> bool:
+        """Whether some of them had to go into files: then a month is large, and one at a time is enough."""
+        return self._number > 0
 
     def months(self) -> list[str]:
         return sorted(self._kept)
@@ -99,10 +105,11 @@ def merge(
             begun(file, after)
         return month, file, added, 0 if added == news.height else _replaced(before, after), every
 
-    months = list(in_order(one, batches.months()))
+    months = list(in_order(one, batches.months(), 1 if batches.many else AT_ONCE))
     added, replaced, every = (sum(month[at] for month in months) for at in (2, 3, 4))  # type: ignore[misc]
     result = dict(manifest) | {month: file for month, file, *_ in months if file}
-    return Merge(dict(sorted(result.items())), added, replaced, every - added - replaced)
+    touched = tuple(month for month, *_ in months)
+    return Merge(dict(sorted(result.items())), added, replaced, every - added - replaced, touched)
 
 
 def rename(directory: Path, manifest: Mapping[str, str], user: str, name: str) -> dict[str, str]:

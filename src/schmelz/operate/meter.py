@@ -22,11 +22,19 @@ from schmelz.metering.runs import KEY
 from schmelz.metering.sacct import Fault, Reading as Part, parts as sacct
 from schmelz.metering.supply import Kind, Outage
 from schmelz.operate.cluster import backend
+from schmelz.operate.same_text import Watched, digest_of
 from schmelz.policy.schema import System
 from schmelz.portal.clock import now
 from schmelz.portal.people.models import Person
 from schmelz.portal.projects.queries import pools
-from schmelz.portal.usage.actions import KEPT_FAULTS, keep_outages, keep_records, keep_reservations
+from schmelz.portal.usage.actions import (
+    KEPT_FAULTS,
+    Text,
+    keep_outages,
+    keep_records,
+    keep_reservations,
+    read_before,
+)
 from schmelz.portal.usage.models import Reading
 from schmelz.portal.usage.queries import open_runs, records_directory, watermark
 from schmelz.units import DAY
@@ -65,8 +73,9 @@ def read_stream(
     form: Format = sacct,
     tell: Callable[[str], None] = lambda line: None,
     told: Callable[[int], None] = lambda done: None,
+    text: Callable[[], Text | None] = lambda: None,
 ) -> Reading:
-    """Keep the job records of a text; `told` hears how far it was read, in bytes.
+    """Keep the job records of a text; `told` hears how far it was read, in bytes; `text` tells it from others, once read.
 
     Raises BadInput when it is not of this format; then nothing is kept.
     """
@@ -78,7 +87,9 @@ def read_stream(
         raise BadInput([f"{name}: {fault}" for fault in error.faults]) from None
     if read.assumed:
         tell(f"{name}: {read.assumed} runs without a start are taken to have begun when they were submitted")
-    return keep_records(read.batches, read.faults, read.lines, source=name, system=system.id, actor=actor, bad=read.bad)
+    known = None if read.assumed else text()  # what is to be told each time is read each time
+    kept = (read.batches, read.faults, read.lines)
+    return keep_records(*kept, source=name, system=system.id, actor=actor, bad=read.bad, text=known)
 
 
 def read_text(source: bytes, name: str, system: System, actor: Person | None = None) -> Reading:
@@ -94,10 +105,19 @@ def read_file(
     tell: Callable[[str], None] = lambda line: None,
     told: Callable[[int], None] = lambda done: None,
 ) -> Reading:
-    """Keep the job records of a file. Raises BadInput when it cannot be read."""
+    """Keep the job records of a file; one that is known byte for byte is not parsed. Raises BadInput if it cannot be read."""
     try:
-        with path.open("rb") as source:
-            return read_stream(source, str(path), system, actor, form, tell, told)
+        size = path.stat().st_size if path.is_file() else -1
+        found = read_before(str(path), system.id, size, lambda: digest_of(path, form, system))
+        if found is not None:
+            return found
+        with path.open("rb", buffering=0) as file:
+            seen = Watched(file, form, system)
+
+            def text() -> Text | None:
+                return Text(size, seen.digest()) if seen.size == size else None
+
+            return read_stream(io.BufferedReader(seen), str(path), system, actor, form, tell, told, text)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror}); give a file of job records, or -") from None
 

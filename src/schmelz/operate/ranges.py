@@ -22,6 +22,7 @@ MACHINE_ROWS = (
     ("wait_p95_s", "95 of 100 jobs wait at most"),
     ("utilisation_ppm", "use of what is delivered"),
     ("idle_while_waiting_gpu_s", "idle while jobs wait"),
+    ("avoidable_idle_gpu_s", "avoidable idle"),
     ("delivered_gpu_s", "delivered"),
 )
 
@@ -55,7 +56,7 @@ UNITS = {"_gpu_s": "\u00a0GPU-hours", "_ppm": "\u202f%"}
 def range_said(name: str, one: Range, seeds: int, zone: ZoneInfo) -> str:
     """Median, and the lowest and highest where they differ; of dates, in how many draws it came to that."""
     if one.median is None or one.low is None or one.high is None:
-        return "stays in reach" if name in MOMENTS else "no jobs"
+        return {"unreachable_from": "stays in reach", "avoidable_idle_gpu_s": "not told"}.get(name, "no jobs")
     if name in MOMENTS and one.seeds * 2 <= seeds:
         return f"stays in reach in {seeds - one.seeds} of {seeds} draws"
     middle, low, high = (said(name, value, zone) for value in (one.median, one.low, one.high))

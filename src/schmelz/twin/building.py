@@ -8,10 +8,11 @@ import numpy as np
 from schmelz.faults import BadInput
 from schmelz.rules.shares import dead_band
 from schmelz.twin import pool_tables
-from schmelz.twin.pool_tables import NEVER, NOBODY, Small, Steps, Table, Twin
+from schmelz.twin.pool_tables import NEVER, NOBODY, Small, Steps, Table, Told, Twin
 from schmelz.twin.sharing import Budgets, Sharing, steps
-from schmelz.twin.workload import Ints, Workload
+from schmelz.twin.workload import Ints, Schedule, Workload
 
+ROOM = 100_000
 Sites = tuple[tuple[str, int], ...]
 
 
@@ -51,6 +52,20 @@ def build(workload: Workload, sharing: Sharing, sites: Sites, weights: tuple[int
 def most_cuts(workload: Workload, sharing: Sharing, sites: Sites) -> int:
     """The runs that can be cut at one event: no more than run at once."""
     return 0 if sharing.minimum_run is None else min(sum(gpus for _, gpus in sites), len(workload))
+
+
+def nothing_told() -> Told:
+    """No schedule: the rule decides."""
+    nobody = np.zeros(0, np.int32)
+    return Told(nobody, np.zeros(0, np.int64), nobody, np.zeros((0, 2), np.int64), np.zeros(2, np.int64))
+
+
+def told(schedule: Schedule) -> Told:
+    """A schedule to be gone through. Room for a change at each event, of which hardly any is ever written to."""
+    jobs = len(schedule.start)
+    order = np.argsort(schedule.start, kind="stable").astype(np.int32)[int(np.count_nonzero(schedule.start < 0)) :]
+    site = np.zeros(jobs, np.int32) if schedule.site is None else schedule.site
+    return Told(order, schedule.start, site, np.zeros((3 * jobs + ROOM, 2), np.int64), np.zeros(2, np.int64))
 
 
 def _pools(workload: Workload, weights: tuple[int, ...], sharing: Sharing) -> tuple[Table, Small, Small]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from schmelz.twin.compiled import compiled, inlined
+from schmelz.twin.compiled import compiled, inlined, part
 from schmelz.twin.running import ENDING, FIRST, LENGTH, STARTED, Running, forget, place, plan, pop, push, running_of
 from schmelz.twin.waiting import Queue, find, fits_any, join, leave, queue_of
 from schmelz.twin.workload import Ints, Options, Schedule, Workload, checked
@@ -61,10 +61,21 @@ def sjbf(workload: Workload, options: Options) -> Schedule:
 
 def _backfilled(workload: Workload, options: Options, *, by_length: bool) -> Schedule:
     checked(workload, options)
-    jobs = len(workload)
-    at = np.zeros(8, np.int64)
+    machine = machine_of(workload, options, by_length=by_length)
+    counts = machine.running.counts
+    options.watch.append(lambda: int(counts[STARTED]))
+    if options.order == "serial":
+        _serial(machine)
+    else:
+        _batch(machine)
+    return Schedule(machine.start, machine.start + workload.run)
+
+
+def machine_of(workload: Workload, options: Options, *, by_length: bool) -> Machine:
+    """The machine before its first event."""
+    jobs, at = len(workload), np.zeros(8, np.int64)
     at[FREE] = at[ROOM] = options.gpus
-    machine = Machine(
+    return Machine(
         workload.submit,
         workload.run,
         queue_of(workload.size, workload.estimate, options.gpus),
@@ -77,13 +88,6 @@ def _backfilled(workload: Workload, options: Options, *, by_length: bool) -> Sch
         options.gpus.bit_length(),
         by_length,
     )
-    counts = machine.running.counts
-    options.watch.append(lambda: int(counts[STARTED]))
-    if options.order == "serial":
-        _serial(machine)
-    else:
-        _batch(machine)
-    return Schedule(machine.start, machine.start + workload.run)
 
 
 @compiled
@@ -231,7 +235,7 @@ def _head(machine: Machine) -> int:
     return int(at[HEAD])
 
 
-@compiled
+@part
 def _pass(machine: Machine) -> None:
     """The head while it fits, then whatever does not delay its reservation."""
     at, queue = machine.at, machine.queue

@@ -6,9 +6,12 @@ set; else XDG_CACHE_HOME or ~/.cache, then the directory for temporary files. Wh
 for itself. The package itself may stand in a read-only place.
 """
 
+import contextlib
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -71,14 +74,34 @@ _KEPT = _directory()
 if _KEPT:
     numba.config.CACHE_DIR = str(_KEPT)  # type: ignore[attr-defined]
 # nothing is allocated in a kernel, so no references are counted (_nrt)
-OPTIONS: dict[str, Any] = {"cache": _KEPT is not None, "nogil": True, "_nrt": False}
+PLAIN: dict[str, Any] = {"nogil": True, "_nrt": False}
+OPTIONS: dict[str, Any] = {**PLAIN, "cache": _KEPT is not None}
+# what only kernels call is compiled into them and kept with them: nothing is made that Python could call
+PART: dict[str, Any] = {**PLAIN, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def compiled(function: Kernel) -> Kernel:
-    """The same function, compiled when it is called first."""
+    """The same function, compiled when it is called first, and kept."""
     return cast(Kernel, numba.njit(function, **OPTIONS))
 
 
+def kept_by_another(mark: str, work: str) -> None:
+    """Let a process of its own do this work first, so that the memory that compiling takes goes with it.
+
+    The mark says that it was done; where that cannot be, whoever needs the code compiles it as ever.
+    """
+    if _KEPT is None or (_KEPT / mark).exists():
+        return
+    with contextlib.suppress(OSError):
+        if subprocess.run((sys.executable, "-c", work), capture_output=True, check=False).returncode == 0:
+            (_KEPT / mark).touch()
+
+
+def part(function: Kernel) -> Kernel:
+    """The same for a function that only compiled functions call; Python must not."""
+    return cast(Kernel, numba.njit(function, **PART))
+
+
 def inlined(function: Kernel) -> Kernel:
-    """The same for a function that is part of whatever calls it: worth it where a call costs as much as the work."""
-    return cast(Kernel, numba.njit(function, forceinline=True, **OPTIONS))
+    """A part that becomes part of whatever calls it: worth it where a call costs as much as the work."""
+    return cast(Kernel, numba.njit(function, forceinline=True, **PART))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from schmelz.twin.compiled import compiled, inlined
+from schmelz.twin.compiled import compiled, inlined, part
 from schmelz.twin.running import pop, push
 from schmelz.twin.workload import Ints, Options, Schedule, Workload, checked
 
@@ -133,7 +133,7 @@ def _end(profile: Profile) -> bool:
     return bool(planned > at[NOW])
 
 
-@compiled
+@part
 def _lift_all(profile: Profile) -> None:
     """Each waiting job, in the order of arrival, is lifted out and put back at the earliest place."""
     for number in range(profile.at[WAITING]):
@@ -167,7 +167,7 @@ def _start_ready(profile: Profile) -> None:
 # -- the profile
 
 
-@compiled
+@part
 def _earliest(profile: Profile, job: int, latest: int) -> int:
     """The first time, not after `latest`, from which on the job fits for its whole estimate."""
     time, free, points = profile.time, profile.free, profile.at[POINTS]
@@ -185,7 +185,7 @@ def _earliest(profile: Profile, job: int, latest: int) -> int:
     return latest
 
 
-@compiled
+@part
 def _change(profile: Profile, start: int, end: int, size: int) -> None:
     """So many GPUs more (or less) are free from `start` to `end`."""
     first, behind = _cut(profile, start), _cut(profile, end)

@@ -8,9 +8,9 @@ have changed who is under the floor, the queue is swept again. Source: `rules.qu
 
 from schmelz.rules.queue import delays as plain_delays
 from schmelz.rules.shares import apart as plain_apart, deficit as plain_deficit, under_floor as plain_under_floor
-from schmelz.twin.compiled import compiled, inlined
+from schmelz.twin.compiled import inlined, part
 from schmelz.twin.pool_queue import find, first_of, least, put
-from schmelz.twin.pool_running import begin, earliest
+from schmelz.twin.pool_running import begin, earliest, forget, leave
 from schmelz.twin.pool_tables import (
     BAND,
     CLEAR,
@@ -174,7 +174,20 @@ def start(twin: Twin, job: int, site: int, now: int) -> None:
         facts[KEPT_EXTRA] -= size
 
 
-@compiled
+@part
+def withdraw(twin: Twin, job: int) -> None:
+    """A running job goes back to its old place in the queue."""
+    size, pool = twin.jobs[job, SIZE], int(twin.traits[job, POOL])
+    leave(twin, job)
+    forget(twin, job)
+    twin.sites[twin.traits[job, SITE], FREE] += size
+    twin.pools[pool, IN_USE] -= size
+    twin.jobs[job, START] = -1
+    put(twin.tree, twin.pools, pool, int(twin.traits[job, PLACE]), size, min(twin.jobs[job, LIMIT], NOBODY - 1))
+    twin.facts[WAITING] += 1
+
+
+@part
 def run_pass(twin: Twin, now: int) -> None:
     """Start everything that the rule starts now."""
     if twin.facts[WAITING] == 0 or least(twin.tree, twin.pools) > most_free(twin.sites):

@@ -93,7 +93,7 @@ def starts(future: Future, seeds: int) -> Ints:
     waits = np.array([job.waits for job in future.present], np.bool_)
     rows = [np.empty((0, int(waits.sum())), np.int64)]
     for seed in range(1, seeds + 1):
-        work, done = _ran(future, seed)
+        work, done, _ = _ran(future, seed)
         start = np.empty(len(work), np.int64)
         start[work.job] = done.start
         rows.append(start[: len(waits)][waits][None])
@@ -103,8 +103,7 @@ def starts(future: Future, seeds: int) -> Ints:
 def _draws(future: Future, seeds: int) -> Iterator[Draw]:
     frame = _frame(future)
     for seed in range(1, seeds + 1):
-        work, done = _ran(future, seed)
-        yield drawn_figures(frame, work, done, _options(future, None))
+        yield drawn_figures(frame, *_ran(future, seed))
 
 
 def _frame(future: Future) -> Frame:
@@ -112,17 +111,17 @@ def _frame(future: Future) -> Frame:
     return Frame(future.now, future.window, future.gpus, future.sharing, future.delivered, before)
 
 
-def _options(future: Future, sites: np.ndarray | None) -> PoolOptions:
-    sharing = replace(future.sharing, job_sites=sites, until=future.window.end)
+def _options(future: Future, sites: Ints) -> PoolOptions:
+    sharing = replace(future.sharing, job_sites=sites.astype(np.int32), until=future.window.end)
     return PoolOptions(future.gpus, sharing=sharing)
 
 
-def _ran(future: Future, seed: int) -> tuple[Workload, Schedule]:
+def _ran(future: Future, seed: int) -> tuple[Workload, Schedule, PoolOptions]:
     """One draw, run to the end of the window."""
     work, sites = workload(future, seed)
-    if not len(work):
-        return work, Schedule(work.submit, work.submit)
-    return work, deficit(work, _options(future, sites))
+    options = _options(future, sites)
+    done = deficit(work, options) if len(work) else Schedule(work.submit, work.submit)
+    return work, done, options
 
 
 def workload(future: Future, seed: int) -> tuple[Workload, Ints]:

@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from schmelz.twin.avoidable import avoidable
 from schmelz.twin.pool_segments import Segments, segments
 from schmelz.twin.results import percentile
 from schmelz.twin.sharing import PoolOptions, Sharing
@@ -89,7 +90,7 @@ class Forecast:
     queue: Mapping[str, tuple[Range, ...]]
 
 
-def drawn_figures(frame: Frame, work: Workload, done: Schedule, options: PoolOptions) -> Draw:
+def drawn_figures(frame: Frame, work: Workload, done: Schedule, options: PoolOptions, policy: str = "deficit") -> Draw:
     """The figures of one draw."""
     ran = (done.start >= 0).any() and bool((done.start[done.start >= 0] < frame.window.end).any())
     found = _inside(segments(work, done, options), frame) if ran else None
@@ -99,7 +100,9 @@ def drawn_figures(frame: Frame, work: Workload, done: Schedule, options: PoolOpt
     size = work.size if done.size is None else done.size
     least = 1 << np.floor(np.log2(np.maximum(1, size))).astype(np.int64)
     classes = {int(one): _waits(work, done, mine & (least == one)) for one in np.unique(least[mine])}
-    return Draw(pools, _of_machine(frame, work, done, found, mine), classes, *_series(frame, found, len(work.pools)))
+    idle = avoidable(policy, work, done, options, Period(frame.start, frame.window.end)) if found else 0
+    machine = {**_of_machine(frame, work, done, found, mine), "avoidable_idle_gpu_s": idle}
+    return Draw(pools, machine, classes, *_series(frame, found, len(work.pools)))
 
 
 def _inside(found: Segments, frame: Frame) -> Segments:

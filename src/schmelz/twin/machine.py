@@ -9,6 +9,7 @@ sites, the same input gives the same placement. Source: the design's deficit rul
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from heapq import heappop, heappush
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -18,7 +19,7 @@ from schmelz.rules.queue import Running, Start, State, Waiting, next_starts
 from schmelz.rules.shares import dead_band
 from schmelz.twin.nodes import SiteNodes, Taken
 from schmelz.twin.shares import Shares
-from schmelz.units import Period
+from schmelz.units import Period, day_start, local_date
 
 Away = Literal["down", "maintenance", "drained", "reserved"]
 
@@ -104,21 +105,24 @@ class _Machine:
         self._taken: dict[str, Taken] = {}
         self._away: dict[int, tuple[int, ...]] = {}
         self._in_use = {pool.id: 0 for pool in system.pools}
+        self._zone, self._midnight = zone, _next_day(period.start, zone)
 
     def next_event(self) -> int:
         """The instant of the next event, or the period's end."""
-        heads = [self.period.end]
+        heads = [self.period.end, self._midnight]  # each day has a pass: deficits change while nothing else does
         if self._arrivals:
             heads.append(max(self._arrivals[-1].submit, self.period.start))
         if self._changes:
             heads.append(self._changes[-1][0])
         if self._ends:
             heads.append(self._ends[0][0])
+        heads += [late + 1 for number in self._waiting if (late := self._jobs[number].latest) is not None]
         return min(heads)
 
     def advance(self, now: int) -> None:
         """All that happens at one instant: ends, nodes that return or leave, submissions, one scheduling pass."""
         self.shares.advance(now, self._delivered(), self._in_use)
+        self._midnight = _next_day(now, self._zone)
         while self._ends and self._ends[0][0] == now:
             self._end(heappop(self._ends)[1])
         while self._changes and self._changes[-1][0] == now:
@@ -127,6 +131,7 @@ class _Machine:
         while self._arrivals and self._arrivals[-1].submit <= now:
             job = self._arrivals.pop()
             self._waiting[job.job] = Waiting(job.job, job.pool, job.gpus, job.limit, job.sites)
+        self._forget_late(now)
         self._pass(now)
 
     def _delivered(self) -> int:
@@ -143,6 +148,11 @@ class _Machine:
 
     def _return(self, number: int) -> None:
         self.sites[self.outages[number].site].come_back(self._away.pop(number))
+
+    def _forget_late(self, now: int) -> None:
+        """Late jobs leave the queue for good."""
+        for number in [job.job for job in map(self._jobs.__getitem__, self._waiting) if _is_late(job, now)]:
+            del self._waiting[number]
 
     def _pass(self, now: int) -> None:
         free = {site: nodes.free() for site, nodes in self.sites.items()}
@@ -163,9 +173,7 @@ class _Machine:
             self._start(now, start)
 
     def _eligible(self, now: int) -> tuple[Waiting, ...]:
-        """The queue, each job without the sites that must be clear before it could end; late jobs leave it for good."""
-        for number in [job.job for job in map(self._jobs.__getitem__, self._waiting) if _is_late(job, now)]:
-            del self._waiting[number]
+        """The queue, each job without the sites that must be clear before it could end."""
         ahead = [
             (outage.start, outage.site)
             for outage in self.outages
@@ -188,6 +196,10 @@ class _Machine:
         self._in_use[job.pool] += job.gpus
         heappush(self._ends, (end, job.job))
         self.placed.append(Placed(job.job, now, end, start.site, tuple(nodes.names[index] for index, _ in taken)))
+
+
+def _next_day(instant: int, zone: ZoneInfo) -> int:
+    return day_start(local_date(instant, zone) + timedelta(days=1), zone)
 
 
 def _is_late(job: SimJob, now: int) -> bool:

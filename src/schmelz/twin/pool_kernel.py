@@ -7,8 +7,8 @@ in the order of arrival of its owner's jobs, until a step or a job that ended ea
 
 import numpy as np
 
-from schmelz.twin.compiled import compiled, inlined
-from schmelz.twin.deficit import delivered, run_pass
+from schmelz.twin.compiled import compiled, inlined, part
+from schmelz.twin.deficit import delivered, run_pass, start, withdraw
 from schmelz.twin.pool_queue import put
 from schmelz.twin.pool_running import leave, pull
 from schmelz.twin.pool_tables import (
@@ -27,11 +27,11 @@ from schmelz.twin.pool_tables import (
     GPUS,
     HALF_LIFE,
     IN_USE,
+    JOB,
     LAST_HELD,
     LIMIT,
     MARKED,
     MARKS,
-    MINIMUM_RUN,
     NEXT_HELD,
     NOBODY,
     OF_OWNER,
@@ -46,6 +46,7 @@ from schmelz.twin.pool_tables import (
     SENT,
     SITE,
     SIZE,
+    START,
     SUBMIT,
     TIME,
     UNTIL,
@@ -57,6 +58,7 @@ from schmelz.twin.pool_tables import (
     WHOLE,
     WINDOW,
     Steps,
+    Told,
     Twin,
 )
 from schmelz.twin.preempt import take_back
@@ -185,21 +187,66 @@ def at_steps(twin: Twin, steps: Steps, now: int) -> None:
         facts[PACED] += 1
 
 
+@inlined
+def events(twin: Twin, steps: Steps, now: int) -> None:
+    """Everything that happens at this time, up to the pass."""
+    facts = twin.facts
+    book(twin, steps, now)
+    finish(twin, now)
+    at_steps(twin, steps, now)
+    while facts[SENT] < len(twin.jobs) and twin.jobs[facts[SENT], SUBMIT] == now:
+        submit(twin, facts[SENT])
+        facts[SENT] += 1
+
+
 @compiled
-def simulate(twin: Twin, steps: Steps, room: int) -> bool:
-    """Run it until nothing happens any more or UNTIL; false when `cuts` has less than `room` rows left: then go on."""
+def simulate(twin: Twin, steps: Steps, told: Told) -> None:
+    """Run it until nothing happens any more or UNTIL; nobody is pre-empted. With a schedule told: go through that."""
+    while True:
+        now = next_event(twin, steps)
+        if told.at[0] < len(told.order):
+            now = min(now, told.start[told.order[told.at[0]]])
+        if now >= twin.facts[UNTIL]:
+            return
+        events(twin, steps, now)
+        if len(told.start):
+            follow(twin, told, now)
+        else:
+            run_pass(twin, now)
+
+
+@part
+def follow(twin: Twin, told: Told, now: int) -> None:
+    """Start what starts now by the schedule; then note how many GPUs the rule would fill beside that."""
+    at, gpus = told.at, 0
+    while at[0] < len(told.order) and told.start[told.order[at[0]]] == now:
+        job = told.order[at[0]]
+        start(twin, job, told.site[job], now)
+        at[0] += 1
+    waiting = twin.facts[WAITING]
+    run_pass(twin, now)
+    slot = 1 if twin.facts[WAITING] < waiting else twin.facts[DUE] + 1
+    while slot <= twin.facts[DUE]:
+        job = twin.due[slot, JOB]
+        if twin.jobs[job, START] == now and told.start[job] != now:
+            gpus += twin.jobs[job, SIZE]
+            withdraw(twin, job)
+            slot = 0
+        slot += 1
+    if gpus != (told.filled[at[1] - 1, 1] if at[1] else 0):
+        told.filled[at[1], 0], told.filled[at[1], 1] = now, gpus
+        at[1] += 1
+
+
+@compiled
+def simulate_taking(twin: Twin, steps: Steps, room: int) -> bool:
+    """The same with pre-emption; false when `cuts` has less than `room` rows left: then go on."""
     facts = twin.facts
     while len(twin.cuts) - facts[CUT] >= room:
         now = next_event(twin, steps)
         if now >= facts[UNTIL]:
             return True
-        book(twin, steps, now)
-        finish(twin, now)
-        at_steps(twin, steps, now)
-        while facts[SENT] < len(twin.jobs) and twin.jobs[facts[SENT], SUBMIT] == now:
-            submit(twin, facts[SENT])
-            facts[SENT] += 1
+        events(twin, steps, now)
         run_pass(twin, now)
-        if facts[MINIMUM_RUN] >= 0:
-            facts[WAKE] = take_back(twin, now)
+        facts[WAKE] = take_back(twin, now)
     return False

@@ -3,17 +3,17 @@
 Tables with a row for each GPU, because a running job has at least one. Compiled.
 """
 
-from schmelz.twin.compiled import compiled, inlined
+from schmelz.twin.compiled import inlined, part
 from schmelz.twin.pool_tables import COUNT, DUE, ENDS, FREE, HELD, JOB, LIMIT, RUN, SITE, SIZE, START, Twin
 
 
 @inlined
 def place_of(twin: Twin, site: int, planned: int) -> int:
-    """The number of running jobs of the site with an earlier planned end."""
+    """The number of running jobs of the site with a later planned end: the latest stands first, for most jobs are short."""
     low, high = 0, twin.sites[site, COUNT]
     while low < high:
         middle = (low + high) >> 1
-        if twin.running[site, middle, ENDS] < planned:
+        if twin.running[site, middle, ENDS] > planned:
             low = middle + 1
         else:
             high = middle
@@ -84,7 +84,7 @@ def pull(twin: Twin, at: int) -> int:
     return int(gone)
 
 
-@compiled
+@part
 def forget(twin: Twin, job: int) -> None:
     """Take a job off the heap that does not come to its end."""
     at = 1
@@ -96,12 +96,12 @@ def forget(twin: Twin, job: int) -> None:
 @inlined
 def earliest(twin: Twin, site: int, size: int) -> tuple[int, int]:
     """When so many GPUs are free at the site if every job takes its whole time, and what is over then; -1 for never."""
-    at, count, room, here = 0, twin.sites[site, COUNT], twin.sites[site, FREE], twin.running[site]
-    while at < count:
+    at, room, here = twin.sites[site, COUNT] - 1, twin.sites[site, FREE], twin.running[site]
+    while at >= 0:
         end = here[at, ENDS]
-        while at < count and here[at, ENDS] == end:
+        while at >= 0 and here[at, ENDS] == end:
             room += here[at, HELD]
-            at += 1
+            at -= 1
         if room >= size:
             return end, room - size
     return -1, 0

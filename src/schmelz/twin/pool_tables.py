@@ -64,3 +64,16 @@ class Steps(NamedTuple):
     changes: Table
     budgets: Table
     windows: npt.NDArray[np.int64]
+
+
+class Told(NamedTuple):
+    """A finished schedule, to be gone through: the jobs by start, when and where each starts. Empty: none.
+
+    `filled`: when it changed how many GPUs the rule would have filled, and to how many; `at`: jobs started, rows filled.
+    """
+
+    order: Small
+    start: npt.NDArray[np.int64]
+    site: Small
+    filled: Table
+    at: npt.NDArray[np.int64]

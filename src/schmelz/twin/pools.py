@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from schmelz.twin.building import build, most_cuts
-from schmelz.twin.pool_kernel import simulate
+from schmelz.twin.building import build, most_cuts, nothing_told
+from schmelz.twin.pool_kernel import simulate, simulate_taking
 from schmelz.twin.pool_tables import CUT, LOST, MARKED, SENT, SITE, SIZE, START
 from schmelz.twin.sharing import Sharing, checked
 from schmelz.twin.workload import Ints, Options, Schedule, Workload
@@ -39,10 +39,10 @@ def fairshare(workload: Workload, options: Options) -> Schedule:
 def partition(workload: Workload, options: Options) -> Schedule:
     """Fixed parts by weight."""
     sharing, sites, weights = checked(options, len(workload.pools))
-    parts = [
-        _part(workload, replace(sharing, half_life=0), sites, weights, number, options.watch)
-        for number in range(len(workload.pools))
-    ]
+    parts = []
+    for number in range(len(workload.pools)):
+        jobs, alone, own, places = part_of(workload, sharing, sites, weights, number)
+        parts.append((jobs, run(alone, own, places, (1,), options.watch)))
     start, end, size = np.full((3, len(workload)), -1, np.int64)
     site = np.full(len(workload), -1, np.int32)
     for jobs, done in parts:
@@ -55,18 +55,29 @@ def partition(workload: Workload, options: Options) -> Schedule:
     return Schedule(start, end, site, tuple(name for name, _ in sites), *nothing, figures, size)
 
 
-def _part(
-    workload: Workload, sharing: Sharing, sites: Sites, weights: tuple[int, ...], number: int, watch: Watch
-) -> tuple[Ints, Schedule]:
-    """One pool alone on its part of each site; which jobs these are."""
+def part_of(
+    workload: Workload, sharing: Sharing, sites: Sites, weights: tuple[int, ...], number: int
+) -> tuple[Ints, Workload, Sharing, Sites]:
+    """One pool alone on its part of each site: which jobs these are, their workload, sharing and sites."""
     jobs = np.flatnonzero(workload.pool == number)
     parts = tuple((name, split_by_weight(gpus, weights)[number]) for name, gpus in sites)
     share = dict(sites)
     away = tuple(replace(one, gpus=-(-one.gpus * dict(parts)[one.site] // share[one.site])) for one in sharing.away)
     alone = replace(workload.chosen(jobs), pool=np.zeros(len(jobs), np.int32), pools=(workload.pools[number],))
     places = None if sharing.job_sites is None else sharing.job_sites[jobs]
-    own = replace(sharing, away=away, job_sites=places, marked=None, minimum_run=None, floor_percent=0, before=(0, ()))
-    return jobs, run(alone, own, parts, (1,), watch)
+    own = replace(
+        sharing,
+        away=away,
+        job_sites=places,
+        marked=None,
+        minimum_run=None,
+        floor_percent=0,
+        before=(0, ()),
+        half_life=0,
+        weights=(1,),
+        sites=parts,
+    )
+    return jobs, alone, own, parts
 
 
 def run(workload: Workload, sharing: Sharing, sites: Sites, weights: tuple[int, ...], watch: Watch) -> Schedule:
@@ -74,7 +85,9 @@ def run(workload: Workload, sharing: Sharing, sites: Sites, weights: tuple[int, 
     twin, changes, clipped = build(workload, sharing, sites, weights)
     facts = twin.facts  # the rest of the twin goes when the run is over
     watch.append(lambda: int(facts[SENT]))
-    while not simulate(twin, changes, most_cuts(workload, sharing, sites)):
+    if sharing.minimum_run is None:
+        simulate(twin, changes, nothing_told())
+    while sharing.minimum_run is not None and not simulate_taking(twin, changes, most_cuts(workload, sharing, sites)):
         twin = twin._replace(cuts=np.concatenate([twin.cuts, np.zeros_like(twin.cuts)]))
     cuts = [tuple(row) for row in twin.cuts[: twin.facts[CUT]].tolist()]
     start, site = twin.jobs[:, START].copy(), twin.traits[:, SITE].copy()

@@ -7,10 +7,9 @@ then it starts and the pass is run again. Nothing is pre-empted where that does 
 to its old place in the queue and begins anew.
 """
 
-from schmelz.twin.compiled import compiled
-from schmelz.twin.deficit import delivered, job_at, most_urgent, run_pass, start
-from schmelz.twin.pool_queue import first_of, put
-from schmelz.twin.pool_running import forget, leave
+from schmelz.twin.compiled import part
+from schmelz.twin.deficit import delivered, job_at, most_urgent, run_pass, start, withdraw
+from schmelz.twin.pool_queue import first_of
 from schmelz.twin.pool_tables import (
     CLEAR,
     COUNT,
@@ -28,7 +27,6 @@ from schmelz.twin.pool_tables import (
     NEVER,
     NEXT,
     NOBODY,
-    PLACE,
     POOL,
     SITE,
     SITES,
@@ -41,13 +39,13 @@ from schmelz.twin.pool_tables import (
 )
 
 
-@compiled
+@part
 def is_over(twin: Twin, pool: int, gpus: int, capacity: int) -> bool:
     """Whether a pool that uses so many GPUs is over its instantaneous share."""
     return bool(twin.facts[WHOLE] * gpus > twin.pools[pool, WEIGHT] * capacity)
 
 
-@compiled
+@part
 def last_started(twin: Twin, site: int, pool: int, now: int, before: int, after: int, capacity: int) -> int:
     """Of the marked jobs of other pools over their share, the last to start earlier than (before, after); -1 for none."""
     best, begun = -1, -1
@@ -63,29 +61,18 @@ def last_started(twin: Twin, site: int, pool: int, now: int, before: int, after:
     return best
 
 
-@compiled
+@part
 def cut(twin: Twin, job: int, now: int) -> None:
     """Pre-empt a running job."""
-    size, site, pool, began = (
-        twin.jobs[job, SIZE],
-        twin.traits[job, SITE],
-        twin.traits[job, POOL],
-        twin.jobs[job, START],
-    )
-    leave(twin, job)
-    forget(twin, job)
-    twin.sites[site, FREE] += size
-    twin.pools[pool, IN_USE] -= size
-    twin.jobs[job, LOST] += size * (now - began)
-    twin.jobs[job, START] = -1
-    put(twin.tree, twin.pools, pool, twin.traits[job, PLACE], size, min(twin.jobs[job, LIMIT], NOBODY - 1))
-    twin.facts[WAITING] += 1
+    began, site = twin.jobs[job, START], twin.traits[job, SITE]
+    twin.jobs[job, LOST] += twin.jobs[job, SIZE] * (now - began)
+    withdraw(twin, job)
     row = twin.cuts[twin.facts[CUT]]
     row[0], row[1], row[2], row[3] = job, began, now, site
     twin.facts[CUT] += 1
 
 
-@compiled
+@part
 def to_take(twin: Twin, job: int, site: int, now: int, capacity: int) -> int:
     """The GPUs that must be taken at the site so that the job fits; -1 where that cannot be done."""
     size, pool, free = twin.jobs[job, SIZE], twin.traits[job, POOL], twin.sites[site, FREE]
@@ -105,7 +92,7 @@ def to_take(twin: Twin, job: int, site: int, now: int, capacity: int) -> int:
     return int(room - free)
 
 
-@compiled
+@part
 def candidate(twin: Twin, capacity: int, tried: int) -> int:
     """The first unmarked waiting job of the most urgent pool that was not tried; -1 for none."""
     pools = twin.pools
@@ -121,7 +108,7 @@ def candidate(twin: Twin, capacity: int, tried: int) -> int:
     return -1 if pool < 0 else job_at(twin, pool)
 
 
-@compiled
+@part
 def take_for(twin: Twin, job: int, now: int, capacity: int) -> bool:
     """Pre-empt for this job and start it, if that can be done."""
     best, fewest = -1, 0
@@ -141,7 +128,7 @@ def take_for(twin: Twin, job: int, now: int, capacity: int) -> bool:
     return True
 
 
-@compiled
+@part
 def take_back(twin: Twin, now: int) -> int:
     """Take back what can be taken; when to look again: as soon as a marked job has run for the minimum run."""
     tried, wanted = 0, False
@@ -162,7 +149,7 @@ def take_back(twin: Twin, now: int) -> int:
     return next_ripe(twin, now) if wanted else NEVER
 
 
-@compiled
+@part
 def next_ripe(twin: Twin, now: int) -> int:
     """The first time after now at which a marked running job has run for the minimum run."""
     first = NEVER

@@ -8,14 +8,12 @@ from datetime import datetime
 
 from django.utils.safestring import SafeString
 
-from schmelz.metering import split as splitting
 from schmelz.metering.feasibility import Feasibility
 from schmelz.metering.gauge import STEPS, Gauge
 from schmelz.metering.split import PoolSplit, Split
 from schmelz.policy.schema import System
 from schmelz.portal.ledger.models import Closing
 from schmelz.portal.ledger.queries import closings
-from schmelz.portal.policy import factory
 from schmelz.portal.projects import idle, outlook
 from schmelz.portal.projects.idle import Idle
 from schmelz.units import HOUR, PPM
@@ -78,8 +76,7 @@ class Closed:
 
 def idle_of(system: System, found: Split) -> Idle:
     """The avoidable idle of the window, counted in the last hour."""
-    _, period = splitting.window(factory(), system.id, found.window, found.as_of)
-    return idle.kept(system, found, period)
+    return idle.kept(system, found)
 
 
 # -- ahead

@@ -6,8 +6,8 @@ only when everything before it went well. After a few failures no further call b
 were done, failed (with those of the same call) and not begun. Where there are more commands than calls at once, a call
 takes several, as lines on standard input: it ends badly when one of them does, and goes on with the rest. Threads take the
 caller's recorder along. Source: seen on 22.05, where 1,000 budgets took 91 s in one load, 45 s with 8 commands at once,
-12 s with 32; where none of 3,000 changes locked another; and where lines in 48 calls took two thirds of the time that as
-many processes took, a fifth of their CPU, and a twentieth of the journal's writing.
+12 s with 32 and 6 s with 64; where none of 3,000 changes locked another; and where lines in 48 calls took two thirds of
+the time that as many processes took, a fifth of their CPU, and a twentieth of the journal's writing.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from schmelz.cluster.backends.slurm_call import LONG_PATIENCE, ask
 from schmelz.cluster.model import ClusterError
 
 Command = tuple[str, ...]
-AT_ONCE = 48  # slurmdbd takes 100 connections in all, and others need some
+AT_ONCE = 64  # slurmdbd takes 100 connections in all, and others need some
 ENOUGH = 3
 BEGINNING = ("sacctmgr", "-i")
 LONGEST_LINE = 4000  # sacctmgr reads lines of 4,096

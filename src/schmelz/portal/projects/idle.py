@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from schmelz.metering.avoidable import avoidable
 from schmelz.metering.grants import left
 from schmelz.metering.split import Split
+from schmelz.metering.windows import name_of, shared
 from schmelz.policy.schema import System
 from schmelz.portal import kept as kept_answers
 from schmelz.portal.clock import now
@@ -32,26 +33,32 @@ class Idle:
     until: int
 
 
-def count(system: System, found: Split, period: Period) -> Idle:
-    """Counted anew for a split of the window `period` so far."""
+def count(system: System, found: Split) -> Idle:
+    """Counted anew for a split of a window so far."""
     frame = figures.attributed(system)
     grants = dict(Project.objects.filter(system=system.id).values_list("code", "grant_gpu_s"))
     spent = frozenset(code for code, rest in left(grants, frame, found.as_of).items() if rest == 0)
-    carry = {pool.pool: pool.carry_gpu_s for pool in found.pools}
+    whole = shared(factory(), system.id, found.period.start)
     gpu_s = avoidable(
         system,
         factory().zone,
         frame,
         outages(system.id),
         found.period,
-        window_s=period.seconds,
+        window_s=whole.seconds,
         spent=spent,
-        carry=carry,
+        carry=_behind(system, found, whole),
     )
     return Idle(gpu_s, found.period.end)
 
 
-def kept(system: System, found: Split, period: Period) -> Idle:
+def _behind(system: System, found: Split, whole: Period) -> dict[str, int]:
+    """The deficits with which the rule went into the period: those of the window that the system shares by."""
+    before = figures.split(system, name_of(whole, factory().zone), found.period.start)
+    return {pool.pool: pool.deficit_gpu_s for pool in before.pools}
+
+
+def kept(system: System, found: Split) -> Idle:
     """What was counted in the last hour, or of the same records up to the same moment; else counted and kept."""
     name, moment = f"{system.id}-{found.window.replace('/', '--')}", now()
     facts = _digest(version(), sorted(manifest().items()), sorted(map(str, outages(system.id))))
@@ -60,7 +67,7 @@ def kept(system: System, found: Split, period: Period) -> Idle:
         same = (known["facts"], known["until"]) == (facts, found.period.end)
         if same or (found.as_of == moment and 0 <= moment - known["at"] < HOUR):
             return Idle(known["gpu_s"], known["until"])
-    idle = count(system, found, period)
+    idle = count(system, found)
     kept_answers.write("idle", name, {**asdict(idle), "at": moment, "facts": facts})
     return idle
 

@@ -86,9 +86,8 @@ def outlook(system: System, window: str | None = None, as_of: int | None = None)
 def ledger(system: System, window: str | None = None, as_of: int | None = None) -> dict[str, Any]:
     """The split of a window as plain data, with the avoidable idle, the gauges of the year and the outlook."""
     found = figures.split(system, window, as_of)
-    _, period = splitting.window(factory(), system.id, window, found.as_of)
     return found.as_dict() | {
-        "avoidable_idle_gpu_s": idle.count(system, found, period).gpu_s,
+        "avoidable_idle_gpu_s": idle.count(system, found).gpu_s,
         "gauges": [one.as_dict() for one in gauges(system)],
         "feasibility": [one.as_dict() for one in outlook(system, window, as_of)],
     }

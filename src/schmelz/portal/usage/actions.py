@@ -1,6 +1,7 @@
 """Reading job records into the store, and keeping node outages. Everything here may be repeated; nothing counts twice."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 from django.db import transaction
@@ -12,10 +13,18 @@ from schmelz.portal.clock import now
 from schmelz.portal.ledger.actions import record
 from schmelz.portal.people.models import Person
 from schmelz.portal.policy import factory
-from schmelz.portal.usage.models import NodeOutage, Quarantined, Reading, RecordFile, Watermark
+from schmelz.portal.usage.models import NodeOutage, Quarantined, Reading, RecordFile, TextRead, Watermark
 from schmelz.portal.usage.queries import manifest, records_directory
 
 KEPT_FAULTS = 1000
+
+
+@dataclass(frozen=True)
+class Text:
+    """What tells a text from any other: its size, and the digest of its bytes and of the way to read them."""
+
+    size: int
+    digest: str
 
 
 @transaction.atomic
@@ -29,11 +38,12 @@ def keep_records(
     actor: Person | None = None,
     bad: int | None = None,
     ended: int | None = None,
+    text: Text | None = None,
 ) -> Reading:
     """Merge what was read into the store and commit the manifest; an unchanged second reading leaves no trace but its time.
 
     Bad lines are kept in quarantine with their number and reason (the first thousand; `bad`, the count, is of all).
-    `ended`: the latest end among all records of the cluster, where it is the cluster that was asked.
+    `ended`: the latest end among all records of the cluster, where it is the cluster that was asked; `text`: what was read.
     """
     if ended is not None:
         Watermark.objects.update_or_create(system=system, defaults={"ended": ended})
@@ -51,7 +61,51 @@ def keep_records(
     )
     if merged.manifest == before and (not faults or _seen(reading, faults)):
         _still_so(reading)
+    else:
+        _keep(reading, source.rpartition("/")[2][:200], merged, before, faults, actor)
+    if text is not None:
+        files = {month: merged.manifest[month] for month in merged.months}
+        told = {"lines": lines, "quarantined": bad, "files": files, "reading_id": reading.pk if bad else None}
+        TextRead.objects.update_or_create(
+            source=reading.source, system=system, defaults={"size": text.size, "digest": text.digest, **told}
+        )
+    return reading
+
+
+def read_before(source: str, system: str, size: int, digest: Callable[[], str]) -> Reading | None:
+    """What reading a text would tell that was read before, and that would change nothing; None: it has to be read.
+
+    Nothing changes while the files that hold its months are those which the store had right after it was read.
+    """
+    known = TextRead.objects.filter(source=source[:200], system=system, size=size).first()
+    if known is None or known.digest != digest():
+        return None
+    with transaction.atomic():
+        if not known.files.items() <= manifest().items():
+            return None
+        reading = Reading(
+            pk=known.reading_id,
+            at=now(),
+            source=known.source,
+            system=system,
+            lines=known.lines,
+            added=0,
+            replaced=0,
+            quarantined=known.quarantined,
+        )
+        _still_so(reading)
         return reading
+
+
+def _keep(
+    reading: Reading,
+    name: str,
+    merged: store.Merge,
+    before: dict[str, str],
+    faults: Sequence[Fault],
+    actor: Person | None,
+) -> None:
+    """Keep what is new: the files that count, the reading, its bad lines, and what the ledger is told under this name."""
     # a running job grows at every reading: that alone is no news for the ledger, and the last reading's row serves again
     news = bool(merged.added or faults or actor)
     for month in sorted(merged.manifest):
@@ -70,15 +124,14 @@ def keep_records(
     if news:
         record(
             "records.read",
-            f"system:{system}",
+            f"system:{reading.system}",
             actor,
-            source=source.rpartition("/")[2][:200],  # a path may name a person, and the chain forgets nothing
+            source=name,  # a path may name a person, and the chain forgets nothing
             added=merged.added,
             replaced=merged.replaced,
-            quarantined=bad,
+            quarantined=reading.quarantined,
             files={m: merged.manifest[m] for m in sorted(merged.manifest) if before.get(m) != merged.manifest[m]},
         )
-    return reading
 
 
 def _still_so(reading: Reading) -> None:

@@ -33,6 +33,27 @@ class Reading(models.Model):
         ordering = ["-at", "-id"]
 
 
+class TextRead(models.Model):
+    """A text that was read whole, by its digest, and the files that held the records of its months right after.
+
+    While these files are the ones that count, a second reading of the same text changes nothing. `reading`: the one under
+    which its bad lines lie in quarantine, where it has any.
+    """
+
+    source = models.CharField(max_length=200)
+    system = models.CharField(max_length=40)
+    size = models.PositiveBigIntegerField()
+    digest = models.CharField(max_length=64)
+    lines = models.PositiveBigIntegerField()
+    quarantined = models.PositiveBigIntegerField()
+    files = models.JSONField()
+    reading = models.ForeignKey(Reading, on_delete=models.CASCADE, null=True)
+
+    class Meta:
+        ordering = ["source", "system"]
+        constraints = [models.UniqueConstraint(fields=("source", "system"), name="text_once_each")]
+
+
 class Watermark(models.Model):
     """How far the cluster's own records of a system are known: the latest end among all that were read from it.
 
