@@ -135,6 +135,15 @@ def test_a_bad_line_is_kept_apart(run, cast, tmp_path) -> None:
     assert Quarantined.objects.count() == 1
 
 
+def test_twenty_bad_lines_are_told_and_json_names_every_one(run, cast, tmp_path) -> None:
+    path = tmp_path / "jobs.txt"
+    path.write_text(HEADER + _line(cast, 1, "a") + "2|too|few\n" * 22)
+    done = run("meter", "--from", str(path), "--json", person="gilles")
+    assert [fault["line"] for fault in json.loads(done.out)["faults"]] == list(range(3, 25))
+    assert "line 22:" in done.err and "line 23:" not in done.err
+    assert "and 2 more lines" in done.err
+
+
 @pytest.mark.parametrize("text", ["", "no header at all\n", "JobIDRaw|Account\n1|a\n"])
 def test_records_without_a_header(run, cast, tmp_path, text) -> None:
     path = tmp_path / "jobs.txt"

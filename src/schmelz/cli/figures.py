@@ -32,6 +32,7 @@ OF_POOL = (
     "late",
     "deficit",
 )
+FAULTS_SHOWN = 20
 WAITED = ("floor_breaches", "floor_breach_longest_s", "reclaims", "reclaim_p50_s", "reclaim_p95_s", "worst_week_ppm")
 
 
@@ -104,9 +105,12 @@ def meter(
         "replaced": reading.replaced,
         "quarantined": reading.quarantined,
     }
-    for fault in reading.faults.all()[:20] if reading.pk and reading.quarantined else ():
-        say(f"{reading.source}: line {fault.line}: {fault.reason}")
-    put_json(said) if as_json else put_table(tuple(said), [tuple(said.values())])
+    faults = list(reading.faults.values("line", "reason")) if reading.pk and reading.quarantined else []
+    for fault in faults[:FAULTS_SHOWN]:
+        say(f"{reading.source}: line {fault['line']}: {fault['reason']}")
+    if len(faults) > FAULTS_SHOWN:
+        say(f"{reading.source}: and {len(faults) - FAULTS_SHOWN} more lines; --json names every one")
+    put_json({**said, "faults": faults}) if as_json else put_table(tuple(said), [tuple(said.values())])
     raise typer.Exit(3 if reading.quarantined else 0)
 
 
