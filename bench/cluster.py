@@ -2,8 +2,8 @@
 
 Starts two labs of its own on loopback, one for the baseline and one for us, so that both begin with an empty data base.
 Every figure is a whole command `schmelz`, from its start to its end, with its own seconds of CPU and the Slurm processes
-that it started. Principal investigators coordinate their accounts, as the policy file says; `--no-coordinators`: nobody does. Where no Slurm can run it says
-so and ends.
+that it started. Principal investigators coordinate their accounts, as the policy file says; with `--no-coordinators`
+nobody does. Where no Slurm can run it says so and ends.
 """
 
 import argparse
