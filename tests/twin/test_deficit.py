@@ -75,6 +75,9 @@ def test_equal_on_a_real_log() -> None:
     same(workload(jobs), Sharing(sites=(("n", 96), ("s", 64))), 160)
 
 
+RANKS = numba.njit(give_ranks.py_func)  # itself it is only for kernels to call
+
+
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 10**9)), min_size=1, max_size=8), st.integers(0, 10**9))
 def test_ranks_are_those_of_the_rule(pools: list[tuple[int, int]], delivered: int) -> None:
     names, weights = [f"p{n}" for n in range(len(pools))], tuple(weight for weight, _ in pools)
@@ -82,7 +85,7 @@ def test_ranks_are_those_of_the_rule(pools: list[tuple[int, int]], delivered: in
     twin, _, _ = build(workload([(0, 1, 1)], names), sharing, (("m", 8),), weights)
     twin.pools[:, USED] = [used for _, used in pools]
     twin.facts[DELIVERED] = delivered
-    numba.njit(give_ranks.py_func)(twin)  # itself it is only for kernels to call
+    RANKS(twin)
     whole = sum(weights)
     deficits = {n: w * delivered - whole * u for n, (w, u) in zip(names, pools, strict=True)}
     band = 8 * sharing.window_s * whole // 1000
