@@ -126,7 +126,6 @@ def figures() -> None:
         measured(
             f"{name}, 1 M jobs, 2,048 GPUs, saturated (1.3)", M, policy(name, work, options), 1, baselines[baseline]
         )
-    peak()
     for load in (0.9, 1.2):
         work = generated(M // 2, 1008, load=load, pools=POOLS)
         measured(f"deficit, a year of 500,000 jobs, two sites, load {load}", M // 2, policy("deficit", work, year()))
