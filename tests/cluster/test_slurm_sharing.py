@@ -262,10 +262,12 @@ def test_who_leaves_one_partition_stays_in_the_other_also_while_jobs_run(
         cluster.submit(request(bruno, "p200002", site="bissen"))
     other = cluster.submit(request(bruno, "p200002", site="bettembourg"))
     assert state(own_slurm, running).startswith("RUNNING")
-    cluster.cancel(running)
-    until(lambda: job(cluster, running).state == "CANCELLED")
-    cluster.remove([])
+    gone = Member(bruno, "p200002", "bissen")
+    assert (cluster.observe().leaving, cluster.observe().left) == ((gone,), ())
+    for number in (running, other):
+        cluster.cancel(number)
+    until(lambda: cluster.observe().left == (gone,))  # the jobs of all partitions of the account count
+    cluster.remove([gone])
     assert assocs(own_slurm, bruno) == ["p200002|bettembourg|"]
     cluster.create([], [one for one in members if one.user == bruno])
     assert cluster.observe().members == members
-    cluster.cancel(other)
