@@ -43,6 +43,18 @@ def hours(gpu_seconds: int) -> str:
     return sign + f"{rounded:,}".replace(",", "\u202f")
 
 
+def span(seconds: int) -> str:
+    """A span of time in its two largest units."""
+    rest, parts = abs(seconds), list[str]()
+    for size, unit in ((DAY, "d"), (HOUR, "h"), (60, "min"), (1, "s")):
+        if rest >= size and len(parts) < 2:
+            parts.append(f"{rest // size} {unit}")
+            rest %= size
+        elif parts:
+            break
+    return " ".join(parts) or "0 s"
+
+
 def split_by_weight(total: int, weights: Sequence[int]) -> tuple[int, ...]:
     """Cut `total` in parts proportional to `weights` by largest remainder; the parts add up to `total`.
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from schmelz.units import DAY, HOUR
+from schmelz.units import DAY, HOUR, span
 from schmelz.web import words
 
 LUX = ZoneInfo("Europe/Luxembourg")
@@ -67,7 +67,7 @@ def test_gpu_time_always_has_its_unit(gpu_s: int, said: str) -> None:
     ],
 )
 def test_spans(seconds: int, said: str) -> None:
-    assert words.span(seconds) == said
+    assert span(seconds) == said
 
 
 def test_points() -> None:

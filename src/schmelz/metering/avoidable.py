@@ -242,22 +242,23 @@ class _Replay:
             self.band,
             self.system.sharing.floor_percent,
         )
-        own, anywhere = (self._open(row, jobs) for jobs in (waiting, self._anywhere(waiting)))
-        return min(self._counted(replace(state, waiting=jobs)) for jobs in (own, anywhere))
+        found = self._counted(row, state, waiting)
+        if not found:
+            return 0
+        anywhere = tuple(replace(job, sites=tuple(self.system.nodes)) for job in waiting)
+        return min(found, self._counted(row, state, anywhere))
 
-    def _anywhere(self, waiting: Sequence[Waiting]) -> Sequence[Waiting]:
-        return tuple(replace(job, sites=tuple(self.system.nodes)) for job in waiting)
-
-    def _open(self, row: Row, waiting: Sequence[Waiting]) -> tuple[Waiting, ...]:
-        """Each job with the sites that do not close before its limit."""
+    def _counted(self, row: Row, state: State, waiting: Sequence[Waiting]) -> int:
+        """The GPUs of what starts and counts, when no job runs on at a site that closes before its limit."""
         closes = {site: row[f"closes@{site}"] for site in self.system.nodes}
-        ends = row["t"]
-        return tuple(
-            replace(job, sites=tuple(site for site in job.sites if ends + job.limit <= closes[site])) for job in waiting
+        state = replace(
+            state,
+            waiting=tuple(
+                replace(job, sites=tuple(site for site in job.sites if state.now + job.limit <= closes[site]))
+                for job in waiting
+            ),
         )
-
-    def _counted(self, state: State) -> int:
-        sizes = {job.job: job.gpus for job in state.waiting}
+        sizes = {job.job: job.gpus for job in waiting}
         return sum(sizes[start.job] for start in next_starts(state) if start.job not in self.cancelled)
 
     def _forward(self, moment: int) -> None:

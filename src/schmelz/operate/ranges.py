@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 from schmelz.operate.changes import day_of
 from schmelz.twin.foreseen import Range
-from schmelz.units import DAY, HOUR, PPM, hours
+from schmelz.units import PPM, hours, span
 
 MOMENTS = ("unreachable_from",)
 POOL_ROWS = (
@@ -25,18 +25,6 @@ MACHINE_ROWS = (
     ("avoidable_idle_gpu_s", "avoidable idle"),
     ("delivered_gpu_s", "delivered"),
 )
-
-
-def span(seconds: int) -> str:
-    """A span of time in its two largest units."""
-    rest, parts = abs(seconds), list[str]()
-    for size, unit in ((DAY, "d"), (HOUR, "h"), (60, "min"), (1, "s")):
-        if rest >= size and len(parts) < 2:
-            parts.append(f"{rest // size} {unit}")
-            rest %= size
-        elif parts:
-            break
-    return " ".join(parts) or "0 s"
 
 
 def said(name: str, value: int, zone: ZoneInfo) -> str:

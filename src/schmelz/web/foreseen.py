@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 from schmelz.operate.changes import day_of
 from schmelz.operate.pdf import Picture, pdf
-from schmelz.operate.ranges import span
 from schmelz.operate.told import statement
 from schmelz.operate.whatif import Side, WhatIf
 from schmelz.portal.policy import factory
 from schmelz.twin.foreseen import Range
-from schmelz.units import PPM
+from schmelz.units import PPM, span
 from schmelz.web.charts.lines import Line, lines, top
 from schmelz.web.charts.pairs import pairs
 from schmelz.web.charts.paper import Chart, colour, on_paper

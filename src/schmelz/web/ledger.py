@@ -16,11 +16,11 @@ from schmelz.portal.ledger.models import Closing
 from schmelz.portal.ledger.queries import closings
 from schmelz.portal.projects import idle, outlook
 from schmelz.portal.projects.idle import Idle
-from schmelz.units import HOUR, PPM
+from schmelz.units import HOUR, PPM, span
 from schmelz.web.band import lanes, picture
 from schmelz.web.charts.ceiling import ceiling_gauge
 from schmelz.web.charts.split_band import Lane
-from schmelz.web.words import THIN, counted, percent, span
+from schmelz.web.words import THIN, counted, percent
 
 SHOWN = 12  # closed months
 

@@ -81,20 +81,6 @@ def counted(count: int, one: str) -> str:
     return f"{number(count)} {one}" if abs(count) == 1 else f"{number(count)} {one}s"
 
 
-def span(seconds: int) -> str:
-    """A span of time in its two largest units."""
-    sizes = ((DAY, "d"), (HOUR, "h"), (MINUTE, "min"), (1, "s"))
-    rest = abs(seconds)
-    said: list[str] = []
-    for size, unit in sizes:
-        if rest >= size and len(said) < 2:
-            said.append(f"{rest // size} {unit}")
-            rest %= size
-        elif said:
-            break
-    return " ".join(said) or "0 s"
-
-
 def distance(instant: int, now: int, zone: ZoneInfo) -> str:
     """How far a moment lies from now; days are counted by the calendar of the zone."""
     away = instant - now

@@ -8,14 +8,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from schmelz.rules.texts import english
-from schmelz.units import hours, iso
+from schmelz.units import hours, iso, span
 from schmelz.web import words
 
 register = template.Library()
 register.filter("hours", hours)
 register.filter("number", words.number)
 register.filter("gpu_time", words.gpu_time)
-register.filter("span", words.span)
+register.filter("span", span)
 register.filter("working_days", words.working_days)
 register.filter("text", english)
 

@@ -20,10 +20,10 @@ from schmelz.portal.projects.models import Project
 from schmelz.portal.projects.queries import visible_to
 from schmelz.portal.projects.states import ProjectState
 from schmelz.rules.permissions import Permission
-from schmelz.units import iso, local_date
+from schmelz.units import iso, local_date, span
 from schmelz.web.guard import needs, signed_in
 from schmelz.web.listing import as_csv, of_rows, wants_csv
-from schmelz.web.words import MINUTE, clock_time, counted, distance, short_day, span
+from schmelz.web.words import MINUTE, clock_time, counted, distance, short_day
 
 LIGHTS: dict[str, str] = {
     "PENDING": "",
