@@ -39,7 +39,10 @@ def either_way(states: Any, asks: Any, runs: Any, sites: int, band: int, floor_p
     anywhere = asks.copy()
     anywhere[:, ONLY] = NONE
     rule = (sites, band, floor_percent)
-    return np.minimum(filled(states, asks, runs, *rule), filled(states, anywhere, runs, *rule))
+    found = filled(states, asks, runs, *rule)
+    some = found > 0
+    found[some] = np.minimum(found[some], filled(states[some], anywhere, runs, *rule))
+    return found
 
 
 @compiled
